@@ -1,0 +1,1 @@
+"""The project package: wiring, and what lies below the token and catalog apps."""
