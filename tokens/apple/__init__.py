@@ -1,0 +1,61 @@
+"""The client of Apple's services for apps and books bought in volume: endpoints in, frozen values out, typed errors."""
+
+from tokens.apple.client import AppleClient, AssetKey, service_config
+from tokens.apple.errors import (
+    AppleError,
+    AppleUnavailable,
+    BadVersion,
+    ClaimedElsewhere,
+    PageOutOfRange,
+    RequestRefused,
+    Targets,
+    TokenRejected,
+    UnknownEvent,
+)
+from tokens.apple.values import (
+    Asset,
+    Assignment,
+    ClientConfig,
+    EventReceipt,
+    EventStatus,
+    Failure,
+    Limits,
+    MdmInfo,
+    NewUser,
+    Page,
+    ServiceConfig,
+    StoreItem,
+    Timeout,
+    User,
+)
+from tokens.apple.walk import Walk
+
+__all__ = [
+    "AppleClient",
+    "AppleError",
+    "AppleUnavailable",
+    "Asset",
+    "AssetKey",
+    "Assignment",
+    "BadVersion",
+    "ClaimedElsewhere",
+    "ClientConfig",
+    "EventReceipt",
+    "EventStatus",
+    "Failure",
+    "Limits",
+    "MdmInfo",
+    "NewUser",
+    "Page",
+    "PageOutOfRange",
+    "RequestRefused",
+    "ServiceConfig",
+    "StoreItem",
+    "Targets",
+    "Timeout",
+    "TokenRejected",
+    "UnknownEvent",
+    "User",
+    "Walk",
+    "service_config",
+]
