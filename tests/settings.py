@@ -1,0 +1,30 @@
+"""The portal's settings for tests: keys of their own, a cheap password hasher, mail in memory, plain static files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+from cryptography.fernet import Fernet
+
+from vppportal.embedded import free_port
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-tests-only-for-tests")
+os.environ.setdefault("TOKEN_ENCRYPTION_KEYS", Fernet.generate_key().decode())
+os.environ.setdefault("EMAIL_URL", "memorymail://")
+os.environ.setdefault("LOG_LEVEL", "WARNING")
+# The folder stays empty: tests/conftest.py removes it, and starts the Valkey server that this address names.
+os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="vppportal-tests-"))
+os.environ.setdefault("REDIS_URL", f"redis://:tests@127.0.0.1:{free_port()}/0")
+# Playwright runs an event loop in the test's own thread, where Django would refuse to use the database.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+from vppportal.settings import *  # noqa: F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# WhiteNoise would otherwise walk STATIC_ROOT for every test client.
+WHITENOISE_AUTOREFRESH = True
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.InMemoryStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}

@@ -1,0 +1,242 @@
+"""Run the whole portal on this machine: ``python -m vppportal [--live]``.
+
+Web server, worker, beat, an embedded Valkey unless REDIS_URL names a server, and, unless told ``--live``, the simulator
+that stands in for Apple. This module writes the environment that settings.py reads. Nothing started here outlives this
+process, however it ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+
+from vppportal.embedded import (
+    LOOPBACK,
+    is_free,
+    keep,
+    kept,
+    kept_port,
+    make_encryption_key,
+    make_password,
+    make_secret_key,
+    open_data_folder,
+    valkey_binary,
+    valkey_configuration,
+)
+from vppportal.supervisor import Running, Service, StartFailed, Supervisor, ToldToStop, say_on_terminal
+
+ROOT = Path(__file__).resolve().parent.parent
+FIRST_PAGE_WITHIN = 60.0
+SEED = "1"
+
+
+@dataclass
+class Portal:
+    """One run: where its data lies, its port, the environment of its programs, and who starts them."""
+
+    data: Path
+    port: int
+    environment: dict[str, str]
+    supervisor: Supervisor
+
+    def service(
+        self, name: str, *arguments: str, reports: bool = False, stop_signal: signal.Signals = signal.SIGTERM
+    ) -> Service:
+        """Describe a program of ours: a Python module with its arguments."""
+        return Service(
+            name, [sys.executable, "-m", *arguments], self.environment, stop_signal=stop_signal, reports=reports
+        )
+
+    def start_broker(self) -> None:
+        """Start the embedded Valkey and wait until it answers, unless a server is named."""
+        if "REDIS_URL" in self.environment or "REDIS_URL_FILE" in self.environment:
+            return
+        port, password = kept_port(self.data / "valkey-port"), secrets.token_urlsafe(32)
+        url = f"redis://:{password}@{LOOPBACK}:{port}/0"
+        # Also kept in a file, so that `manage.py` in another terminal talks to the running portal's broker.
+        keep(self.data / "redis-url", url)
+        self.environment["REDIS_URL"] = url
+        configuration = valkey_configuration(port, password, self.data / "valkey")
+        self.supervisor.start(Service("valkey", [valkey_binary(), "-"], self.environment, stdin=configuration))
+        self.wait_for_broker(redis.Redis.from_url(url))
+
+    def wait_for_broker(self, client: redis.Redis) -> None:
+        """Return when Valkey has read its file and answers."""
+        deadline = time.monotonic() + FIRST_PAGE_WITHIN
+        while time.monotonic() < deadline:
+            try:
+                client.ping()
+            except redis.exceptions.ConnectionError:  # its subclass says that the file is still being read
+                self.wait()
+            else:
+                return
+        raise StartFailed("The embedded Valkey does not answer; the lines above say why.")
+
+    def start_simulator(self) -> Running:
+        """Start the stand-in for Apple; it keeps its address from one run to the next, as icons are stored with it."""
+        samples, port = self.data / "samples", kept_port(self.data / "simulator-port")
+        arguments = ["--host", LOOPBACK, "--port", str(port), "--samples", str(samples), "--seed", SEED]
+        return self.supervisor.start(self.service("simulator", "vppportal.simulator", *arguments, reports=True))[0]
+
+    def point_at(self, simulator: Running) -> None:
+        """Let the portal's programs talk to the simulator once it is up."""
+        told = json.loads(self.supervisor.report(simulator, FIRST_PAGE_WITHIN))
+        self.environment |= {"APPLE_VPP_URL": told["apple"], "ARTWORK_SOURCES": told["url"], "SIMULATED": "1"}
+
+    def start_portal(self) -> None:
+        """Start web, worker and beat and return when the first page is there."""
+        celery = ("celery", "--quiet", "-A", "vppportal.celery")
+        self.supervisor.start(
+            self.service(
+                "web",
+                "gunicorn",
+                "vppportal.wsgi:application",
+                *("--bind", f"{LOOPBACK}:{self.port}", "--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
+                *("--no-control-socket", "--log-level", "warning"),
+            ),
+            # One worker with two pool processes, not two workers: one parent less in memory, and the parent replaces a
+            # pool process that dies or overruns its time limit. SIGQUIT is Celery's soft shutdown; SIGTERM would wait
+            # for long tasks.
+            self.service(
+                "worker",
+                *celery,
+                "worker",
+                "--concurrency",
+                "2",
+                "--without-gossip",
+                "--without-mingle",
+                stop_signal=signal.SIGQUIT,
+            ),
+            self.service("beat", *celery, "beat"),
+        )
+        self.wait_for_first_page()
+
+    def wait_for_first_page(self) -> None:
+        """Return when the web server answers."""
+        deadline = time.monotonic() + FIRST_PAGE_WITHIN
+        while time.monotonic() < deadline:
+            connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=30)
+            try:
+                connection.request("GET", "/health/live")
+                if connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass
+            finally:
+                connection.close()
+            self.wait()
+        raise StartFailed("The web server does not answer; the lines above say why.")
+
+    def wait(self) -> None:
+        """Wait a moment for something to come up, but not for something that keeps falling over."""
+        self.supervisor.pause(0.05)
+        self.supervisor.tend()
+
+    def announce(self, first_password_holds: bool, administrator: str, is_live: bool) -> None:
+        """Tell the person at the terminal where to go and how to get in."""
+        file = self.data / "admin-password"
+        password = (
+            f"{file.read_text().strip()}  (kept in {file})" if first_password_holds else "the one it was changed to"
+        )
+        lines = [
+            "",
+            f"  VPP portal    http://{LOOPBACK}:{self.port}/",
+            f"  Sign in as    {administrator}",
+            f"  Password      {password}",
+            "  Apple         Apple itself" if is_live else f"  VPP tokens    {self.data / 'samples'}/*.vpptoken",
+            "" if is_live else "  A simulator stands in for Apple; `make run LIVE=1` talks to Apple itself.",
+            "  Ctrl-C stops everything.",
+            "",
+        ]
+        print("\n".join(lines), flush=True)
+
+
+def read_port(text: str) -> int:
+    """Return the web server's port, or fail with a sentence when it cannot be had."""
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise StartFailed(f"PORT must be a number from 1 to 65535, not “{text}”.")
+    port = int(text)
+    if not is_free(port):
+        raise StartFailed(
+            f"Port {port} is in use by another program: stop it or choose another port, for example "
+            f"`make run PORT={port + 1}`."
+        )
+    return port
+
+
+def first_environment(data: Path, port: int, given: dict[str, str]) -> dict[str, str]:
+    """Return the environment of the portal's programs: what was given, and our keys where nothing was."""
+    make = {"SECRET_KEY": make_secret_key, "TOKEN_ENCRYPTION_KEYS": make_encryption_key}
+    for name, maker in make.items():
+        if name not in given and f"{name}_FILE" not in given:
+            kept(data / name.lower().replace("_", "-"), maker)
+    kept(data / "admin-password", lambda: given.get("ADMIN_PASSWORD") or make_password())
+    ours = {
+        "DATA_DIR": str(data),
+        "PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "vppportal.settings",
+    }
+    calm = {"LOG_LEVEL": "WARNING", "LOG_FORMAT": "logfmt"}
+    return calm | {name: value for name, value in given.items() if name != "ADMIN_PASSWORD"} | ours
+
+
+def start(portal: Portal, is_live: bool) -> None:
+    """Start everything in order and say where it is."""
+    portal.start_broker()
+    simulator = None if is_live else portal.start_simulator()
+    prepared = json.loads(portal.supervisor.run(portal.service("prepare", "vppportal.prepare", reports=True)))
+    if simulator:
+        portal.point_at(simulator)
+    portal.start_portal()
+    portal.announce(prepared["first_password_holds"], prepared["administrator"], is_live)
+
+
+def run(supervisor: Supervisor, given: dict[str, str], is_live: bool) -> None:
+    """Run the portal until told to stop; what cannot be had is said before anything was started."""
+    data = Path(given.get("DATA_DIR") or ROOT / "var").expanduser().resolve()
+    with open_data_folder(data):
+        port = read_port(given.get("PORT") or "8000")
+        try:
+            start(Portal(data, port, first_environment(data, port, given), supervisor), is_live)
+            while True:
+                supervisor.pause(0.2)
+                supervisor.tend()
+        except ToldToStop:
+            supervisor.say("runner", "stopping")
+        finally:
+            supervisor.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m vppportal", description="Run the whole portal on this machine.")
+    parser.add_argument(
+        "--live", action="store_true", help="talk to Apple instead of the simulator (so does a set APPLE_VPP_URL)"
+    )
+    parser.add_argument(
+        "--follow-parent", action="store_true", help="stop when the process that started this one is gone"
+    )
+    options = parser.parse_args()
+    supervisor = Supervisor(say_on_terminal, parent=os.getppid() if options.follow_parent else None)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, supervisor.stop_soon)
+    os.chdir(ROOT)  # the programs are found as modules of this folder
+    given = dict(os.environ)
+    try:
+        run(supervisor, given, is_live=options.live or bool(given.get("APPLE_VPP_URL")))
+    except StartFailed as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
