@@ -1,0 +1,57 @@
+"""The append-only record of who did what to which object, when."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import models
+from django.utils import timezone
+
+Actor = AbstractBaseUser | AnonymousUser | None
+
+
+class Entry(models.Model):
+    """One thing that was done. Rows are written once, in the transaction of the deed itself, and never changed."""
+
+    at = models.DateTimeField(default=timezone.now, db_index=True)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    actor_name = models.CharField(
+        max_length=150, help_text="Kept when the account is gone; “Portal” for the portal itself."
+    )
+    verb = models.CharField(max_length=60)
+    object_type = models.CharField(max_length=40)
+    object_id = models.BigIntegerField(null=True)
+    object_name = models.CharField(max_length=250)
+    details = models.JSONField(default=dict, blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+
+    class Meta:
+        verbose_name = "activity entry"
+        verbose_name_plural = "activity entries"
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["object_type", "object_id", "-at"], name="activity_of_object")]
+
+    def __str__(self) -> str:
+        return f"{self.actor_name} {self.verb} {self.object_name}"
+
+
+def record(actor: Actor, verb: str, about: models.Model, **details: Any) -> Entry:
+    """Write down that `actor` (None: the portal itself) did `verb` to the object `about`.
+
+    Only what is named in `details` is kept, so a secret can only get in by being named. Call it inside the transaction of
+    the deed: either both are stored or neither.
+    """
+    person = actor if actor is not None and actor.is_authenticated else None
+    return Entry.objects.create(
+        actor_id=person.pk if person else None,
+        actor_name=person.get_username() if person else "Portal",
+        verb=verb,
+        object_type=about._meta.model_name or "",
+        object_id=about.pk,
+        object_name=str(about)[:250],
+        details=details,
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+    )
