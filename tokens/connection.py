@@ -1,0 +1,78 @@
+"""Open the Apple client for a token: addresses and limits from Apple's own service config, the rate shared through Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+
+from django.conf import settings
+from django.core.cache import cache
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisUnreachable
+
+from tokens.apple import AppleClient, MdmInfo, ServiceConfig, Timeout, service_config
+from tokens.models import ContentToken, PortalIdentity
+from tokens.pace import RedisPace
+from tokens.secret import Secret
+
+PRODUCT_NAME = "VPP Portal"
+SERVICE_CONFIG_SECONDS = 300
+"""Apple: limits and addresses change without notice, read them again every five minutes (Service Config)."""
+
+PATIENT = Timeout()
+HASTY = Timeout(connect=3, read=8, total=12)
+"""For the two occasions when a person waits for Apple in the browser."""
+
+
+@lru_cache(maxsize=1)
+def pace() -> RedisPace:
+    """Return the pace all processes of the portal share."""
+    return RedisPace(Redis.from_url(settings.REDIS_URL, socket_timeout=3, socket_connect_timeout=2))
+
+
+def service() -> ServiceConfig:
+    """Return Apple's service config, fetched once every five minutes for the whole installation; raises AppleError."""
+    key = f"apple-service-config:{settings.APPLE_VPP_URL}"
+    try:
+        known = cache.get(key)
+        if isinstance(known, ServiceConfig):
+            return known
+        config = service_config(settings.APPLE_VPP_URL, timeout=HASTY)
+        cache.set(key, config, SERVICE_CONFIG_SECONDS)
+    except RedisUnreachable:
+        config = service_config(settings.APPLE_VPP_URL, timeout=HASTY)
+    return config
+
+
+def our_claim() -> MdmInfo:
+    """Return what this portal writes into a location to say that it manages it."""
+    identity, _ = PortalIdentity.objects.get_or_create(pk=1)
+    return MdmInfo(id=str(identity.mdm_id), name=PRODUCT_NAME, metadata=settings.PORTAL_URL[:255])
+
+
+@contextmanager
+def connect(token: ContentToken, *, is_claimed: bool = True) -> Iterator[AppleClient]:
+    """Open a client for a stored token; raises CannotOpen and AppleError.
+
+    With `is_claimed` every answer is checked for another MDM's claim, and a foreign one raises ClaimedElsewhere.
+    """
+    with AppleClient(
+        settings.APPLE_VPP_URL,
+        token.open_secret(),
+        mdm_id=our_claim().id if is_claimed else None,
+        pace=pace(),
+        location_key=token.location_id,
+        timeout=PATIENT,
+        limits=service().limits,
+    ) as client:
+        yield client
+
+
+@contextmanager
+def introduce(secret: Secret) -> Iterator[AppleClient]:
+    """Open a client for a token that is just being uploaded, with short time-outs: somebody is waiting."""
+    with AppleClient(
+        settings.APPLE_VPP_URL, secret, mdm_id=None, pace=pace(), location_key="upload", timeout=HASTY
+    ) as client:
+        yield client

@@ -1,0 +1,197 @@
+"""The three lists of a location as sets: read all pages, compare with what is stored, write only what differs.
+
+Rows are taken out of the mirror only after a clean walk: all pages of one version, none missing. Every write goes with a
+renewal of the run's lease in the same transaction, so a worker that lost the run writes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
+
+from django.db import transaction
+from django.utils import timezone
+
+from tokens import staging
+from tokens.apple import AppleClient, Page, PageOutOfRange, Walk
+from tokens.apple import Asset as AppleAsset
+from tokens.apple import Assignment as AppleAssignment
+from tokens.apple import User as AppleUser
+from tokens.models import Asset, ClientUser, ContentToken, SyncPhase, SyncRun
+from tokens.signals import Changes
+
+T = TypeVar("T")
+
+WRITE_ROWS: Final = 20_000
+"""Assignments written in one transaction: long enough to be quick, short enough not to hold up others on SQLite."""
+PROGRESS_SECONDS: Final = 0.5
+ASSET_FIELDS: Final = (
+    "product_type",
+    "total",
+    "available",
+    "assigned",
+    "retired",
+    "is_unlimited",
+    "is_device_assignable",
+    "is_revocable",
+    "platforms",
+    "is_mac_only",
+    "gone_at",
+)
+
+
+def level_assets(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
+    """Bring the token's assets level with Apple's list; what left the list is marked gone, as assignments may live on."""
+    seen, is_clean = _read_all(run, lambda: client.assets())
+    wanted = {(row.adam_id, row.pricing_param): _asset(token, row) for row in seen}
+    stored = {(asset.adam_id, asset.pricing_param): asset for asset in token.assets.all()}
+    new = [asset for key, asset in wanted.items() if key not in stored]
+    changed = [stored[key] for key, asset in wanted.items() if key in stored and _take_over(stored[key], asset)]
+    gone = (
+        [asset.pk for key, asset in stored.items() if key not in wanted and asset.gone_at is None] if is_clean else []
+    )
+    with transaction.atomic():
+        run.renew()
+        Asset.objects.bulk_create(new, batch_size=500, ignore_conflicts=True)
+        if changed:
+            Asset.objects.bulk_create(
+                changed, 500, update_conflicts=True, unique_fields=["pk"], update_fields=ASSET_FIELDS
+            )
+        Asset.objects.filter(pk__in=gone).update(gone_at=timezone.now())
+    return Changes(SyncPhase.ASSETS, len(new), len(changed), len(gone))
+
+
+def _asset(token: ContentToken, row: AppleAsset) -> Asset:
+    return Asset(
+        token=token,
+        adam_id=row.adam_id,
+        pricing_param=row.pricing_param,
+        product_type=row.product_type,
+        total=row.total or 0,
+        available=row.available or 0,
+        assigned=row.assigned,
+        retired=row.retired or 0,
+        is_unlimited=row.is_unlimited,
+        is_device_assignable=row.is_device_assignable,
+        is_revocable=row.is_revocable,
+        platforms=",".join(row.platforms)[:100],
+        is_mac_only="macOS" in row.platforms and "iOS" not in row.platforms,
+    )
+
+
+def _take_over(stored: Asset, seen: Asset) -> bool:
+    """Copy what Apple says onto a stored asset; return whether anything differed."""
+    differing = [name for name in ASSET_FIELDS if getattr(stored, name) != getattr(seen, name)]
+    for name in differing:
+        setattr(stored, name, getattr(seen, name))
+    return bool(differing)
+
+
+def level_users(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
+    """Bring the people registered at the location level with Apple's list."""
+    seen, is_clean = _read_all(run, lambda: client.users())
+    wanted: dict[str, ClientUser] = {}
+    # Several retired registrations may share an id with the live one: the live one counts.
+    for row in sorted(seen, key=lambda user: user.status not in ("Retired", "Deleted")):
+        wanted[row.client_user_id] = _client_user(token, row)
+    stored = {user.client_user_id: user for user in token.client_users.all()}
+    new = [user for key, user in wanted.items() if key not in stored]
+    changed = [user for key, user in wanted.items() if key in stored and _differs(stored[key], user)]
+    gone = [user.pk for key, user in stored.items() if key not in wanted] if is_clean else []
+    with transaction.atomic():
+        run.renew()
+        ClientUser.objects.bulk_create(
+            [*new, *changed],
+            500,
+            update_conflicts=True,
+            unique_fields=["token", "client_user_id"],
+            update_fields=["email", "status", "id_hash"],
+        )
+        ClientUser.objects.filter(pk__in=gone).delete()
+    return Changes(SyncPhase.USERS, len(new), len(changed), len(gone))
+
+
+def _client_user(token: ContentToken, row: AppleUser) -> ClientUser:
+    return ClientUser(
+        token=token,
+        client_user_id=row.client_user_id,
+        email=row.email[:254],
+        status=row.status[:20],
+        id_hash=row.id_hash[:100],
+    )
+
+
+def _differs(stored: ClientUser, seen: ClientUser) -> bool:
+    return (stored.email, stored.status, stored.id_hash) != (seen.email, seen.status, seen.id_hash)
+
+
+def level_assignments(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
+    """Bring who holds what level with Apple's list, streaming: memory does not grow with the number of rows.
+
+    A list that moves while it is read is read once more. If it moves again, what was seen is taken in and nothing is taken
+    out: the next sync does that.
+    """
+    keys = {
+        (adam_id, pricing): pk for pk, adam_id, pricing in token.assets.values_list("pk", "adam_id", "pricing_param")
+    }
+    with staging.stage() as stage:
+        if is_clean := _stage(run, client.assignments(), keys, stage):
+            return _write_assignments(run, token, stage, is_clean)
+    with staging.stage() as stage:
+        is_clean = _stage(run, client.assignments(), keys, stage)
+        return _write_assignments(run, token, stage, is_clean)
+
+
+def _read_all(run: SyncRun, read: Callable[[], Iterable[Page[T]]]) -> tuple[list[T], bool]:
+    """Read a whole list, once more if it moved meanwhile; return its rows and whether they are one state of it."""
+    for _ in range(2):
+        walk = Walk(read())
+        rows: list[T] = []
+        try:
+            for page in walk:
+                rows.extend(page.items)
+                run.renew(done=len(rows))
+        except PageOutOfRange:
+            continue
+        if walk.is_clean:
+            return rows, True
+    return rows, False
+
+
+def _stage(
+    run: SyncRun, pages: Iterable[Page[AppleAssignment]], keys: dict[tuple[str, str], int], stage: staging.Stage
+) -> bool:
+    """Stream all pages into the stage; return whether they are one state of the list."""
+    walk = Walk(pages)
+    shown_at = time.monotonic()
+    try:
+        for page in walk:
+            stage.add([(keys[row[:2]], row.serial_number, row.client_user_id) for row in page.items if row[:2] in keys])
+            if time.monotonic() - shown_at > PROGRESS_SECONDS:
+                shown_at = time.monotonic()
+                run.renew(done=walk.rows, total=max(run.total or 0, walk.rows))
+    except PageOutOfRange:
+        return False
+    run.renew(done=walk.rows, total=walk.rows)
+    return walk.is_clean
+
+
+def _write_assignments(run: SyncRun, token: ContentToken, stage: staging.Stage, is_clean: bool) -> Changes:
+    missing, vanished = stage.compare(token)
+    vanished = vanished if is_clean else 0
+    run.renew(message=f"Storing {missing + vanished:,} changes" if missing + vanished else "")
+    now = timezone.now()
+    added = _in_batches(run, missing, lambda first, rows: stage.insert_missing(first, rows, now))
+    removed = _in_batches(run, vanished, stage.delete_vanished)
+    run.renew(message="")
+    return Changes(SyncPhase.ASSIGNMENTS, added, 0, removed)
+
+
+def _in_batches(run: SyncRun, rows: int, write: Callable[[int, int], int]) -> int:
+    written = 0
+    for first in range(0, rows, WRITE_ROWS):
+        with transaction.atomic():
+            run.renew()
+            written += write(first, WRITE_ROWS)
+    return written

@@ -1,0 +1,258 @@
+"""Take a token into service, renew it, change what was chosen for it, and take it out of service."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.formats import date_format
+
+from tokens import connection
+from tokens.apple import AppleError, AppleUnavailable, ClaimedElsewhere, ClientConfig, MdmInfo, TokenRejected
+from tokens.diagnosis import EXPIRED, REVOKED, status_of
+from tokens.fields import Sealed
+from tokens.models import Assignment, ContentToken, SyncReason, SyncRun, TokenStatus
+from tokens.regions import REGIONS
+from tokens.vpptoken import VppToken
+from vppportal.activity.models import record
+from vppportal.work import OPEN_STATES
+
+PURGE_ROWS = 5_000
+
+
+class Refused(Exception):
+    """A file is not taken: which form field is concerned, a sentence for the administrator, and what goes behind “details”.
+
+    `existing` is the token that is in the way, where there is one. `consent` names the check box that would allow it.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        field: str = "token_file",
+        details: str = "",
+        existing: ContentToken | None = None,
+        consent: str = "",
+    ) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+        self.field = field
+        self.details = details
+        self.existing = existing
+        self.consent = consent
+
+
+def fingerprint(vpp_token: VppToken) -> str:
+    """Return what identifies a token file without giving it away (the token itself is long and random)."""
+    return hashlib.sha256(b"vpptoken:" + vpp_token.normalised.reveal().encode()).hexdigest()
+
+
+def examine(
+    vpp_token: VppToken, consents: Iterable[str] = (), *, region: str = "", renews: ContentToken | None = None
+) -> ClientConfig:
+    """Find out whether a file can be taken, asking Apple once; return Apple's facts about the location or raise Refused.
+
+    `consents` are the check boxes the administrator ticked: “take_over” and “accept_region”.
+    """
+    if vpp_token.is_expired(timezone.now()):
+        raise Refused(
+            f"This token expired on {date_format(timezone.localtime(vpp_token.expires_at))}. "
+            "Download a new one from Apple Business or Apple School Manager."
+        )
+    _refuse_known_file(vpp_token)
+    facts = _ask_apple(vpp_token)
+    if renews is None:
+        _refuse_held_location(facts)
+        _refuse_other_region(facts, region, consents)
+    elif facts.location_id != renews.location_id:
+        raise Refused(
+            f"This file belongs to another location ({facts.location_name}), not to {renews.location_name}. "
+            "Nothing was changed. Download the token of the right location, or add this one as a new token."
+        )
+    _refuse_foreign_claim(facts, consents)
+    return facts
+
+
+def register(
+    vpp_token: VppToken, facts: ClientConfig, choices: Mapping[str, Any], *, by: User, submission: uuid.UUID
+) -> SyncRun:
+    """Store an examined token with its first sync; raises Refused where somebody else was quicker."""
+    token = ContentToken(uploaded_by=by, submission=submission, take_over_from=_claim_to_replace(facts))
+    _take_choices(token, choices)
+    _take_file(token, vpp_token, facts)
+    try:
+        with transaction.atomic():
+            token.save()
+            token.restricted_to.set(choices.get("restricted_to", ()))
+            record(by, "added the VPP token", token, location=token.location_name, region=token.region)
+            return SyncRun.objects.create(token=token, reason=SyncReason.UPLOAD, requested_by=by)
+    except IntegrityError:
+        _refuse_known_file(vpp_token)
+        _refuse_held_location(facts)
+        raise Refused("There is already a VPP token of this name.", field="name") from None
+
+
+def renew(token: ContentToken, vpp_token: VppToken, facts: ClientConfig, *, by: User) -> SyncRun:
+    """Put a newer file of the same location in the place of the old one, and set everything going again."""
+    _take_file(token, vpp_token, facts)
+    token.uploaded_by, token.uploaded_at = by, timezone.now()
+    token.take_over_from = _claim_to_replace(facts)
+    _set_status(token, TokenStatus.ACTIVE)
+    with transaction.atomic():
+        token.save()
+        record(by, "renewed the VPP token", token, expires=token.expires_at.date().isoformat())
+        return ask_for_sync(token, SyncReason.RENEWAL, by)
+
+
+def edit(token: ContentToken, choices: Mapping[str, Any], *, by: User, version: int) -> bool:
+    """Store what an administrator chose anew; return False when somebody else changed the token since `version`."""
+    with transaction.atomic():
+        if not ContentToken.objects.filter(pk=token.pk, version=version).update(version=F("version") + 1):
+            return False
+        before = {name: getattr(token, name) for name in (*token.CHOICES, *token.POLICY_FIELDS)}
+        _take_choices(token, choices)
+        token.save(update_fields=[*before])
+        token.restricted_to.set(choices.get("restricted_to", ()))
+        changed = [name for name, value in before.items() if getattr(token, name) != value]
+        record(by, "changed the VPP token", token, fields=changed)
+    return True
+
+
+def delete(token: ContentToken, *, by: User) -> None:
+    """Take the token out of service at once; a worker deletes its mirror. Nothing changes at Apple."""
+    with transaction.atomic():
+        record(by, "deleted the VPP token", token, location=token.location_name)
+        ContentToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
+
+
+def purge(token_id: int) -> None:
+    """Delete a deleted token and its mirror, assignments in batches: there may be a million of them."""
+    token = ContentToken.objects.exclude(deleted_at=None).filter(pk=token_id).first()
+    if token is None:
+        return
+    assignments = Assignment.objects.filter(asset__in=token.assets.values("pk"))
+    while batch := list(assignments.values_list("pk", flat=True)[:PURGE_ROWS]):
+        Assignment.objects.filter(pk__in=batch).delete()
+    token.delete()
+
+
+def ask_for_sync(token: ContentToken, reason: SyncReason, by: User | None) -> SyncRun:
+    """Return the token's open sync, made due now, or a new one: never two at a time."""
+    with transaction.atomic():
+        waiting = SyncRun.objects.filter(token=token, state__in=OPEN_STATES)
+        waiting.update(next_attempt_at=timezone.now())
+        run, is_new = waiting.get_or_create(defaults={"token": token, "reason": reason, "requested_by": by})
+        if is_new and by is not None and reason == SyncReason.MANUAL:
+            record(by, "asked for a sync of", token)
+    return run
+
+
+def note_refusal(token: ContentToken, error: AppleError) -> None:
+    """Apple refused the token: keep the state, since when and the number. The mirror stays as it was."""
+    _set_status(token, status_of(error), error.number)
+    token.claimed_by = _owner(error.owner) if isinstance(error, ClaimedElsewhere) else ""
+    with transaction.atomic():
+        token.save(update_fields=["status", "status_since", "status_number", "claimed_by"])
+        record(None, f"found the VPP token {token.get_status_display().lower()}:", token, number=error.number)
+
+
+def _set_status(token: ContentToken, status: TokenStatus, number: int | None = None) -> None:
+    if token.status != status:
+        token.status_since = timezone.now()
+    token.status, token.status_number = status, number
+
+
+def _take_choices(token: ContentToken, choices: Mapping[str, Any]) -> None:
+    for name in (*token.CHOICES, *token.POLICY_FIELDS):
+        if name in choices:
+            setattr(token, name, choices[name])
+
+
+def _take_file(token: ContentToken, vpp_token: VppToken, facts: ClientConfig) -> None:
+    token.location_id = facts.location_id
+    token.secret = Sealed.seal(vpp_token.secret, bound_to=facts.location_id)
+    token.fingerprint = fingerprint(vpp_token)
+    token.organization = vpp_token.organisation[:250]
+    token.expires_at = facts.token_expires_at or vpp_token.expires_at
+    take_facts(token, facts)
+
+
+def take_facts(token: ContentToken, facts: ClientConfig) -> None:
+    """Copy what Apple says of the location itself onto the token, which the caller saves."""
+    token.location_name = facts.location_name[:250] or token.location_name
+    token.country = facts.country[:2].upper()
+    token.store_platform = facts.default_platform[:40] or token.store_platform
+    token.expires_at = facts.token_expires_at or token.expires_at
+
+
+def _ask_apple(vpp_token: VppToken) -> ClientConfig:
+    try:
+        with connection.introduce(vpp_token.secret) as client:
+            return client.client_config()
+    except TokenRejected as error:
+        sentence = {
+            REVOKED: "Apple has revoked this token. The usual causes: the password of the Apple Account that downloaded it was "
+            "changed, or Apple flagged the account. Download a new token.",
+            EXPIRED: "Apple says that this token has expired. Download a new one.",
+        }.get(error.number or 0, "Apple does not accept this token. Download it again and upload the file unchanged.")
+        raise Refused(sentence, details=str(error)) from error
+    except AppleUnavailable as error:
+        raise Refused(
+            "Apple cannot be reached or is too slow at the moment. Nothing was saved: submit the form again in a few minutes.",
+            details=str(error),
+        ) from error
+    except AppleError as error:
+        raise Refused("Apple did not accept the request. Nothing was saved.", details=str(error)) from error
+
+
+def _refuse_known_file(vpp_token: VppToken) -> None:
+    existing = ContentToken.objects.kept().filter(fingerprint=fingerprint(vpp_token)).first()
+    if existing is not None:
+        raise Refused(f"This file is already uploaded, as “{existing.name}”.", existing=existing)
+
+
+def _refuse_held_location(facts: ClientConfig) -> None:
+    existing = ContentToken.objects.kept().filter(location_id=facts.location_id).first()
+    if existing is not None:
+        raise Refused(
+            f"This is another token of the location {facts.location_name}, which “{existing.name}” already opens. "
+            f"To replace the old file, renew “{existing.name}” with it.",
+            existing=existing,
+        )
+
+
+def _refuse_other_region(facts: ClientConfig, region: str, consents: Iterable[str]) -> None:
+    if not facts.country or facts.country == region or "accept_region" in consents:
+        return
+    raise Refused(
+        f"Apple has this location in {REGIONS.get(facts.country, facts.country)}, but you chose {REGIONS.get(region, region)}. "
+        "Names, icons and versions would come from the App Store you chose, where some apps may be missing.",
+        field="region",
+        consent="accept_region",
+    )
+
+
+def _refuse_foreign_claim(facts: ClientConfig, consents: Iterable[str]) -> None:
+    if _claim_to_replace(facts) and "take_over" not in consents and facts.mdm_info is not None:
+        raise Refused(
+            f"This location is managed by another MDM: {_owner(facts.mdm_info)}. Two of them would take each other's licenses. "
+            "Remove the token there first, or take the location over.",
+            consent="take_over",
+        )
+
+
+def _claim_to_replace(facts: ClientConfig) -> str:
+    """Return the foreign claim on the location, empty where it is free or ours."""
+    claim = facts.mdm_info
+    return claim.id if claim is not None and claim.id and claim.id != connection.our_claim().id else ""
+
+
+def _owner(claim: MdmInfo) -> str:
+    return " ".join(part for part in (claim.name, f"({claim.metadata})" if claim.metadata else "") if part)[:250]

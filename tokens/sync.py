@@ -1,0 +1,119 @@
+"""Sync a token's location: claim it, then bring assets, listings, users and assignments level with Apple."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.utils import timezone
+
+from tokens import connection, listings, registration
+from tokens.apple import AppleClient, AppleError, AppleUnavailable, ClaimedElsewhere, RequestRefused, TokenRejected
+from tokens.fields import CannotOpen
+from tokens.mirror import level_assets, level_assignments, level_users
+from tokens.models import ContentToken, SyncPhase, SyncRun
+from tokens.signals import Changes
+from vppportal.work import backoff
+
+log = structlog.get_logger(__name__)
+
+
+class NotUsable(Exception):
+    """The token was deleted, or Apple refused it, since the sync was asked for."""
+
+
+def carry_out(run: SyncRun) -> Iterator[Changes]:
+    """Sync the token of a claimed run; yield what each step changed, after its commit.
+
+    Whatever Apple answers ends in the run's state: done, failed for a token that Apple refuses, or put off with a growing
+    pause. Raises LeaseLost when another worker has taken the run.
+    """
+    token = run.token
+    try:
+        if run.is_poison:
+            run.fail(
+                "This sync ended without an answer several times and is not tried again.", finished_at=timezone.now()
+            )
+            return
+        if not token.is_usable:
+            raise NotUsable(f"The token is {token.get_status_display().lower()}.")
+        run.renew(started_at=run.started_at or timezone.now())
+        yield from _phases(run, token)
+    except (TokenRejected, ClaimedElsewhere) as error:
+        registration.note_refusal(token, error)
+        run.fail(str(error), finished_at=timezone.now())
+    except AppleUnavailable as error:
+        run.postpone(str(error), max(backoff(run.attempt), timedelta(seconds=error.retry_after or 0)))
+    except (AppleError, CannotOpen, NotUsable) as error:
+        run.fail(str(error), finished_at=timezone.now())
+
+
+def _phases(run: SyncRun, token: ContentToken) -> Iterator[Changes]:
+    with connection.connect(token, is_claimed=False) as client:
+        _enter(run, SyncPhase.CLAIM)
+        _claim(token, client)
+    with connection.connect(token) as client:
+        _enter(run, SyncPhase.ASSETS)
+        yield _note(run, level_assets(run, token, client))
+        _enter(run, SyncPhase.LISTINGS)
+        for looked_up in _look_up(run, token, client):
+            yield Changes(SyncPhase.LISTINGS, changed=looked_up)
+        _enter(run, SyncPhase.USERS)
+        yield _note(run, level_users(run, token, client))
+        _enter(run, SyncPhase.ASSIGNMENTS, total=sum(token.assets.values_list("assigned", flat=True)))
+        yield _note(run, level_assignments(run, token, client))
+    now = timezone.now()
+    with transaction.atomic():
+        run.finish(phase=SyncPhase.FINISHED, finished_at=now, changes=run.changes)
+        ContentToken.objects.filter(pk=token.pk).update(synced_at=now)
+
+
+def _claim(token: ContentToken, client: AppleClient) -> None:
+    """Read the location's facts, and claim it where it is free or its present claim was agreed to be replaced."""
+    facts = client.client_config()
+    ours = connection.our_claim()
+    claim = facts.mdm_info
+    if claim is not None and claim.id not in ("", ours.id, token.take_over_from):
+        raise ClaimedElsewhere(owner=claim)
+    if claim is None or claim.id != ours.id:
+        client.claim(ours)
+    registration.take_facts(token, facts)
+    token.take_over_from = ""
+    token.save(update_fields=["location_name", "country", "store_platform", "expires_at", "take_over_from"])
+
+
+def look_up_due(token: ContentToken) -> Iterator[int]:
+    """Look up the token's due apps outside a sync; yield how many were answered. Refusals are noted on the token."""
+    try:
+        with connection.connect(token) as client:
+            yield from listings.look_up(token, client, connection.service().lookup_url)
+    except (TokenRejected, ClaimedElsewhere) as error:
+        registration.note_refusal(token, error)
+    except (AppleUnavailable, RequestRefused, CannotOpen) as error:
+        log.warning("lookup_put_off", token=token.pk, error=str(error))
+
+
+def _look_up(run: SyncRun, token: ContentToken, client: AppleClient) -> Iterator[int]:
+    """Look up the token's apps; a store that does not answer holds nothing up, its listings stay due."""
+    listings.enroll(token)
+    total = token.assets.filter(gone_at=None).values("adam_id").distinct().count()
+    run.renew(total=total, done=total - listings.count_unknown(token))
+    try:
+        for looked_up in listings.look_up(token, client, connection.service().lookup_url):
+            run.renew(done=min(total, run.done + looked_up), message="")
+            yield looked_up
+    except (AppleUnavailable, RequestRefused) as error:
+        run.renew(message=f"The App Store does not answer: {error}"[:250])
+
+
+def _enter(run: SyncRun, phase: SyncPhase, total: int | None = None) -> None:
+    run.renew(phase=phase, phase_started_at=timezone.now(), done=0, total=total, message="")
+
+
+def _note(run: SyncRun, changes: Changes) -> Changes:
+    counts: dict[str, Any] = {"added": changes.added, "changed": changes.changed, "removed": changes.removed}
+    run.renew(changes={**run.changes, changes.phase: counts})
+    return changes

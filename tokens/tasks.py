@@ -1,0 +1,59 @@
+"""The background work on tokens: each task loads a row by its key, calls one verb, and asks for what follows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from celery import shared_task
+from django.utils import timezone
+
+from tokens import listings, registration, schedule, sync
+from tokens.models import ContentToken, SyncRun
+from tokens.signals import Changes, token_changed
+from vppportal.work import nudge
+
+
+@shared_task
+def sync_token(run_id: int) -> None:
+    """Carry out one sync, telling whoever listens after each step. Up to 1,000,000 assignments: minutes."""
+    for run in SyncRun.objects.filter(pk=run_id).select_related("token").claim(1):
+        for changes in sync.carry_out(run):
+            token_changed.send(ContentToken, token=run.token, changes=changes)
+
+
+@shared_task
+def look_up_listings(token_id: int) -> None:
+    """Ask the App Store about the token's apps that are due."""
+    token = ContentToken.objects.kept().filter(pk=token_id).first()
+    if token is not None and token.is_usable:
+        for looked_up in sync.look_up_due(token):
+            token_changed.send(ContentToken, token=token, changes=Changes("listings", changed=looked_up))
+
+
+@shared_task
+def purge_token(token_id: int) -> None:
+    """Delete what a deleted token left in the mirror."""
+    registration.purge(token_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Find work that is due, whether or not anybody nudged: lost messages cost no more than this task's interval."""
+    for run_id in SyncRun.objects.due().order_by("next_attempt_at").values_list("pk", flat=True)[:50]:
+        nudge(sync_token, run_id)
+    for token_id in listings.tokens_with_work():
+        nudge(look_up_listings, token_id)
+    for token_id in ContentToken.objects.exclude(deleted_at=None).values_list("pk", flat=True):
+        nudge(purge_token, token_id)
+
+
+@shared_task
+def schedule_syncs() -> None:
+    """Ask for a sync of every usable token whose last one is old; the sweeper hands them out."""
+    schedule.ask_for_due_syncs()
+
+
+@shared_task
+def forget_old_runs() -> None:
+    """Delete records of syncs that ended more than 90 days ago."""
+    SyncRun.objects.filter(finished_at__lt=timezone.now() - timedelta(days=90)).delete()
