@@ -1,0 +1,192 @@
+"""Add a token's apps to the catalog: added, already there, waiting for approval, not found - each with its reason.
+
+Everything here works on sets and may run twice, or twice at once: unique keys decide who was first, and an addition is
+settled only by the update that finds it still waiting.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
+
+from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Outcome
+from tokens import listings
+from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
+from vppportal.activity.models import record
+
+BATCH = 500
+
+
+def add(token: ContentToken) -> int:
+    """Bring what the token owns into the catalog, as far as the store has answered; return how many rows were settled."""
+    _enroll(token)
+    _follow_switch(token)
+    _follow_region(token)
+    return sum(_settle(token, batch) for batch in _waiting(token))
+
+
+def tokens_with_work() -> list[int]:
+    """Return the tokens that own something not yet enrolled, or wait for an answer that has come meanwhile."""
+    own = Addition.objects.filter(token=OuterRef("token"), adam_id=OuterRef("adam_id"))
+    unenrolled = Asset.objects.filter(token=OuterRef("pk"), gone_at=None).exclude(Exists(own))
+    answered = _answered(OuterRef(OuterRef("pk")), OuterRef(OuterRef("region"))).filter(adam_id=OuterRef("adam_id"))
+    waiting = Addition.objects.filter(token=OuterRef("pk"), outcome=Outcome.WAITING).filter(Exists(answered))
+    return list(ContentToken.objects.kept().filter(Exists(unenrolled) | Exists(waiting)).values_list("pk", flat=True))
+
+
+def retry(token: ContentToken, by: User, adam_ids: Collection[str] | None = None) -> int:
+    """Look failed apps up again, all of the token's or the given ones; return how many."""
+    failed = token.additions.filter(outcome=Outcome.NOT_FOUND)
+    if adam_ids is not None:
+        failed = failed.filter(adam_id__in=adam_ids)
+    with transaction.atomic():
+        wanted = list(failed.values_list("adam_id", flat=True))
+        listings.ask_again(token, wanted)
+        failed.update(outcome=Outcome.WAITING, settled_at=None)
+        if wanted:
+            record(by, "retried adding apps", token, apps=len(wanted))
+    return len(wanted)
+
+
+def add_by_hand(token: ContentToken, by: User, adam_ids: Collection[str]) -> list[App]:
+    """Add apps that are not added automatically (Mac apps, or all while the switch is off); return those now in the catalog.
+
+    Apps the store has not answered for are left out: there would be no name to show.
+    """
+    wanted = token.additions.filter(adam_id__in=adam_ids, outcome__in=ADDABLE_BY_HAND)
+    with transaction.atomic():
+        found = list(_found(token, list(wanted.values_list("adam_id", flat=True))))
+        _take_in(token, found, ADDABLE_BY_HAND, by)
+        apps = list(App.objects.filter(adam_id__in=[listing.adam_id for listing in found]).select_related("listing"))
+        for app in apps:
+            record(by, "added to the App Catalog", app, token=token.name)
+    return apps
+
+
+def _enroll(token: ContentToken) -> None:
+    enrolled = Addition.objects.filter(token=token, adam_id=OuterRef("adam_id"))
+    missing = (
+        token.assets.filter(gone_at=None)
+        .exclude(Exists(enrolled))
+        .values_list("adam_id", "product_type", "is_mac_only")
+    )
+    Addition.objects.bulk_create(
+        [
+            Addition(token=token, adam_id=adam_id, outcome=_first_outcome(token, product_type, is_mac_only))
+            for adam_id, product_type, is_mac_only in missing.distinct().iterator()
+        ],
+        ignore_conflicts=True,
+        batch_size=BATCH,
+    )
+
+
+def _first_outcome(token: ContentToken, product_type: str, is_mac_only: bool) -> Outcome:
+    if product_type == ProductType.BOOK:
+        return Outcome.BOOK
+    if is_mac_only:
+        return Outcome.MAC_ONLY
+    return Outcome.WAITING if token.add_apps_automatically else Outcome.SWITCHED_OFF
+
+
+def _follow_switch(token: ContentToken) -> None:
+    """Take “Add apps automatically” being switched on or off into account for what is not settled."""
+    now_off, now_on = Outcome.SWITCHED_OFF, Outcome.WAITING
+    before, after = (now_off, now_on) if token.add_apps_automatically else (now_on, now_off)
+    token.additions.filter(outcome=before).update(outcome=after)
+
+
+def _follow_region(token: ContentToken) -> None:
+    """Show the apps a token brought as the App Store of its present region has them."""
+    here = Listing.objects.filter(adam_id=OuterRef("adam_id"), storefront=token.region, outcome=ListingOutcome.FOUND)
+    abroad = App.objects.filter(added_from=token).exclude(listing__storefront=token.region)
+    abroad.filter(Exists(here)).update(listing_id=Subquery(here.values("pk")[:1]))
+
+
+def _waiting(token: ContentToken) -> Iterator[list[str]]:
+    """Yield the adam ids of waiting additions the store has answered for, in batches."""
+    last = ""
+    while True:
+        answered = _answered(token.pk, token.region).filter(adam_id=OuterRef("adam_id"))
+        batch = list(
+            token.additions.filter(outcome=Outcome.WAITING, adam_id__gt=last)
+            .filter(Exists(answered))
+            .order_by("adam_id")
+            .values_list("adam_id", flat=True)[:BATCH]
+        )
+        if not batch:
+            return
+        yield batch
+        last = batch[-1]
+
+
+def _answered(token: object, region: object) -> QuerySet[Listing]:
+    """Listings that settle a token's addition: found by anybody, or not found with this token's own credential."""
+    return Listing.objects.filter(storefront=region).filter(
+        Q(outcome=ListingOutcome.FOUND) | Q(outcome=ListingOutcome.NOT_FOUND, checked_with=token)
+    )
+
+
+def _found(token: ContentToken, adam_ids: Collection[str]) -> QuerySet[Listing]:
+    return Listing.objects.filter(adam_id__in=adam_ids, storefront=token.region, outcome=ListingOutcome.FOUND)
+
+
+def _settle(token: ContentToken, adam_ids: list[str]) -> int:
+    with transaction.atomic():
+        found = list(_found(token, adam_ids))
+        settled = _take_in(token, found, (Outcome.WAITING,), by=None)
+        missing = sorted(set(adam_ids) - {listing.adam_id for listing in found})
+        not_found = _close(token, (Outcome.WAITING,), Outcome.NOT_FOUND, missing)
+        added = settled[Outcome.ADDED] + settled[Outcome.PENDING]
+        if added:
+            record(None, "added apps to the App Catalog", token, apps=added)
+    return settled.total() + not_found
+
+
+def _take_in(
+    token: ContentToken, found: list[Listing], among: tuple[Outcome, ...], by: User | None
+) -> Counter[Outcome]:
+    """Create the apps that are not there, and close the additions found in one of the outcomes `among`."""
+    _create_apps(token, found, by)
+    adam_ids = [listing.adam_id for listing in found]
+    statuses = dict(App.objects.filter(adam_id__in=adam_ids, added_from=token).values_list("adam_id", "status"))
+    by_outcome: dict[Outcome, list[str]] = {}
+    for adam_id in adam_ids:
+        by_outcome.setdefault(_outcome(statuses.get(adam_id)), []).append(adam_id)
+    return Counter({outcome: _close(token, among, outcome, ids) for outcome, ids in by_outcome.items()})
+
+
+def _outcome(status: str | None) -> Outcome:
+    match status:
+        case None:
+            return Outcome.EXISTS
+        case AppStatus.PENDING:
+            return Outcome.PENDING
+        case AppStatus.REJECTED:
+            return Outcome.REJECTED
+    return Outcome.ADDED
+
+
+def _close(token: ContentToken, among: tuple[Outcome, ...], outcome: Outcome, adam_ids: list[str]) -> int:
+    still_open = token.additions.filter(outcome__in=among, adam_id__in=adam_ids)
+    return still_open.update(outcome=outcome, settled_at=timezone.now(), app_id=_app_of_addition())
+
+
+def _app_of_addition() -> Subquery:
+    return Subquery(App.objects.filter(adam_id=OuterRef("adam_id")).values("pk")[:1])
+
+
+def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> None:
+    status = AppStatus.PENDING if CatalogSettings.load().requires_approval(token) else AppStatus.AVAILABLE
+    policies = {name: getattr(token, name) for name in token.POLICY_FIELDS}
+    App.objects.bulk_create(
+        [
+            App(adam_id=listing.adam_id, listing=listing, status=status, added_from=token, added_by=by, **policies)
+            for listing in found
+        ],
+        ignore_conflicts=True,
+    )
