@@ -1,6 +1,6 @@
 """The client of Apple's services for apps and books bought in volume: endpoints in, frozen values out, typed errors."""
 
-from tokens.apple.client import AppleClient, AssetKey, service_config
+from tokens.apple.client import AppleClient, AssetKey, public_store_items, service_config
 from tokens.apple.errors import (
     AppleError,
     AppleUnavailable,
@@ -57,5 +57,6 @@ __all__ = [
     "UnknownEvent",
     "User",
     "Walk",
+    "public_store_items",
     "service_config",
 ]

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+from tokens.apple.sentences import SENTENCES
 from tokens.apple.values import MdmInfo
 
-TRY_LATER: Final = frozenset({9603, 9644, 9646, 9729})
 TOKEN_EXPIRED: Final = 9621
 TOKEN_INVALID: Final = 9622
 TOKEN_REVOKED: Final = 9625
 REJECTING: Final = frozenset({9601, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED, 9722})
+TRY_LATER: Final = frozenset({9603, 9644, 9646, 9729})
+NOBODY: Final = MdmInfo("", "", "")
+
+# Whatever in a text of Apple's is this long without a space may be a credential sent back to us.
+_MAYBE_SECRET: Final = re.compile(r"[^\s,;:(){}\[\]\"'<>]{24,}")
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +28,6 @@ class Targets:
     assets: tuple[tuple[str, str], ...] = ()
     client_user_ids: tuple[str, ...] = ()
     serial_numbers: tuple[str, ...] = ()
-
-
-NOBODY: Final = MdmInfo("", "", "")
 
 
 class AppleError(Exception):
@@ -58,13 +62,11 @@ class AppleUnavailable(AppleError):
         self,
         message: str = "Apple is not available at the moment.",
         *,
-        number: int | None = None,
-        http_status: int | None = None,
-        retry_after: float | None = None,
         may_have_been_applied: bool = False,
         has_timed_out: bool = False,
+        **details: Any,
     ) -> None:
-        super().__init__(message, number=number, http_status=http_status, retry_after=retry_after)
+        super().__init__(message, **details)
         self.may_have_been_applied = may_have_been_applied
         self.has_timed_out = has_timed_out
 
@@ -74,7 +76,7 @@ class TokenRejected(AppleError):
 
 
 class ClaimedElsewhere(AppleError):
-    """Another device management service has claimed the location.
+    """Another device management service, `owner`, has claimed the location.
 
     The answer that told us may have been that of a change which Apple did queue; `event_id` is its receipt then.
     """
@@ -85,11 +87,9 @@ class ClaimedElsewhere(AppleError):
         *,
         owner: MdmInfo = NOBODY,
         event_id: str | None = None,
-        number: int | None = None,
-        http_status: int | None = None,
-        retry_after: float | None = None,
+        **details: Any,
     ) -> None:
-        super().__init__(message, number=number, http_status=http_status, retry_after=retry_after)
+        super().__init__(message, **details)
         self.owner = owner
         self.event_id = event_id
 
@@ -98,15 +98,9 @@ class RequestRefused(AppleError):
     """Apple understood and said no; asking again unchanged gets the same answer."""
 
     def __init__(
-        self,
-        message: str = "Apple refused the request.",
-        *,
-        number: int | None = None,
-        http_status: int | None = None,
-        retry_after: float | None = None,
-        error_info: Targets | None = None,
+        self, message: str = "Apple refused the request.", *, error_info: Targets | None = None, **details: Any
     ) -> None:
-        super().__init__(message, number=number, http_status=http_status, retry_after=retry_after)
+        super().__init__(message, **details)
         self.error_info = error_info or Targets()
 
 
@@ -123,3 +117,47 @@ class UnknownEvent(RequestRefused):
 
 
 MOVED: Final[dict[int, type[RequestRefused]]] = {9650: PageOutOfRange, 9721: BadVersion, 9708: UnknownEvent}
+
+
+def sentence(number: int | None, text: object = "") -> str:
+    """Say what an error number means: in our words where we know it, else in Apple's, shortened and without secrets."""
+    if number in SENTENCES:
+        return SENTENCES[number]
+    told = _CONTROL.sub(" ", text).strip() if isinstance(text, str) else ""
+    return _MAYBE_SECRET.sub("…", told)[:250] or "Apple refused the request and did not say why."
+
+
+def from_number(
+    number: int, http_status: int, *, text: object = "", retry_after: float | None = None, info: Targets | None = None
+) -> AppleError:
+    """Return the error for an answer that carries a number; a number means that nothing was queued."""
+    message = sentence(number, text)
+    if number in REJECTING:
+        return TokenRejected(message, number=number, http_status=http_status)
+    if number in TRY_LATER:
+        return AppleUnavailable(message, number=number, http_status=http_status, retry_after=retry_after)
+    if number in SENTENCES:
+        kind = MOVED.get(number, RequestRefused)
+        return kind(message, number=number, http_status=http_status, error_info=info)
+    if http_status == 401:
+        return TokenRejected(message, number=number, http_status=http_status)
+    if http_status == 429 or http_status >= 500:
+        return AppleUnavailable(message, number=number, http_status=http_status, retry_after=retry_after)
+    return RequestRefused(message, number=number, http_status=http_status, error_info=info)
+
+
+def from_status(http_status: int, *, retry_after: float | None = None, is_change: bool = False) -> AppleError:
+    """Return the error for an answer whose HTTP status is all it tells."""
+    if http_status == 401:
+        return TokenRejected("Apple does not accept this token.", http_status=http_status)
+    if http_status == 429:
+        return AppleUnavailable(SENTENCES[9646], http_status=http_status, retry_after=retry_after)
+    if 300 <= http_status < 400:
+        return AppleUnavailable(
+            "The request was sent on to another address, which is not followed.",
+            http_status=http_status,
+            retry_after=retry_after,
+        )
+    if http_status >= 500 or http_status == 408:
+        return AppleUnavailable(http_status=http_status, retry_after=retry_after, may_have_been_applied=is_change)
+    return RequestRefused(f"Apple refused the request with HTTP status {http_status}.", http_status=http_status)

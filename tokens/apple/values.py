@@ -87,13 +87,13 @@ class ClientConfig:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A product owned at a location with its counts; an unlimited one has neither total nor available."""
+    """A product owned at a location with its counts; those of an unlimited one mean nothing and are 0."""
 
     adam_id: str
     pricing_param: str
     product_type: str
-    total: int | None
-    available: int | None
+    total: int
+    available: int
     assigned: int
     retired: int | None
     is_unlimited: bool
