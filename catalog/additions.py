@@ -23,7 +23,7 @@ BATCH = 500
 
 
 def add(token: ContentToken) -> int:
-    """Bring what the token owns into the catalog, as far as the store has answered; return how many rows were settled."""
+    """Bring what the token owns into the catalog, as far as the store has answered; return the rows settled."""
     _enroll(token)
     _follow_switch(token)
     _follow_region(token)
@@ -54,7 +54,7 @@ def retry(token: ContentToken, by: User, adam_ids: Collection[str] | None = None
 
 
 def add_by_hand(token: ContentToken, by: User, adam_ids: Collection[str]) -> list[App]:
-    """Add apps that are not added automatically (Mac apps, or all while the switch is off); return those now in the catalog.
+    """Add apps that are not added automatically (Mac apps, or all while the switch is off); return them.
 
     Apps the store has not answered for are left out: there would be no name to show.
     """

@@ -1,4 +1,4 @@
-"""Open the Apple client for a token: addresses and limits from Apple's own service config, the rate shared through Redis."""
+"""Open the Apple client for a token: addresses and limits from Apple's service config, a rate shared through Redis."""
 
 from __future__ import annotations
 

@@ -8,6 +8,9 @@ from tokens.apple import AppleError, ClaimedElsewhere
 from tokens.models import ContentToken, TokenStatus
 
 EXPIRED, REVOKED = 9621, 9625
+DOWNLOAD_AGAIN = (
+    "Download a new token of the same location from Apple Business or Apple School Manager and choose Renew."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +41,14 @@ def diagnose(token: ContentToken) -> Diagnosis | None:
                     "Apple flagged the account, for example after licenses of thousands of apps were renewed at once: "
                     "contact Apple Support then.",
                 ),
-                "Download a new token of the same location from Apple Business or Apple School Manager and choose Renew.",
+                DOWNLOAD_AGAIN,
                 token.status_number,
             )
         case TokenStatus.EXPIRED:
             return Diagnosis(
                 f"The token “{token.name}” has expired.",
                 ("Tokens are valid for one year from the day they were downloaded.",),
-                "Download a new token of the same location from Apple Business or Apple School Manager and choose Renew.",
+                DOWNLOAD_AGAIN,
                 token.status_number,
             )
         case TokenStatus.INVALID:

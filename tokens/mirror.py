@@ -1,7 +1,7 @@
 """The three lists of a location as sets: read all pages, compare with what is stored, write only what differs.
 
-Rows are taken out of the mirror only after a clean walk: all pages of one version, none missing. Every write goes with a
-renewal of the run's lease in the same transaction, so a worker that lost the run writes nothing.
+Rows are taken out of the mirror only after a clean walk: all pages of one version, none missing. Every write goes with
+a renewal of the run's lease in the same transaction, so a worker that lost the run writes nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ ASSET_FIELDS: Final = (
 
 
 def level_assets(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
-    """Bring the token's assets level with Apple's list; what left the list is marked gone, as assignments may live on."""
+    """Bring the token's assets level with Apple's list; what left it is marked gone, as its assignments may live on."""
     seen, is_clean = _read_all(run, lambda: client.assets())
     wanted = {(row.adam_id, row.pricing_param): _asset(token, row) for row in seen}
     stored = {(asset.adam_id, asset.pricing_param): asset for asset in token.assets.all()}
@@ -129,8 +129,8 @@ def _differs(stored: ClientUser, seen: ClientUser) -> bool:
 def level_assignments(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
     """Bring who holds what level with Apple's list, streaming: memory does not grow with the number of rows.
 
-    A list that moves while it is read is read once more. If it moves again, what was seen is taken in and nothing is taken
-    out: the next sync does that.
+    A list that moves while it is read is read once more. If it moves again, what was seen is taken in and nothing is
+    taken out: the next sync does that.
     """
     keys = {
         (adam_id, pricing): pk for pk, adam_id, pricing in token.assets.values_list("pk", "adam_id", "pricing_param")

@@ -1,7 +1,7 @@
-"""The mirror of what Apple says: content tokens, listings, assets, assignments, client users - and the syncs that read it.
+"""The mirror of what Apple says: content tokens, listings, assets, assignments, users - and the syncs that read it.
 
-Only sync.py, listings.py and registration.py write here, and only what Apple said. What administrators choose about a token
-(name, region, policies, groups) is the one exception.
+Only sync.py, mirror.py, listings.py and registration.py write here, and only what Apple said. What administrators
+choose about a token (name, region, policies, groups) is the one exception.
 """
 
 from __future__ import annotations
@@ -99,21 +99,21 @@ class ContentToken(Policies):
     )
     region = models.CharField(
         max_length=2,
-        choices=sorted(REGIONS.items(), key=lambda region: region[1]),
-        help_text="The App Store whose names, icons and versions are shown. Usually the country Apple has for the location.",
+        choices=REGIONS,
+        help_text="The App Store whose names, icons and versions are shown: usually the country of the location.",
     )
     add_apps_automatically = models.BooleanField(
         default=True,
-        help_text="Public and custom (B2B) apps of this token go to the App Catalog by themselves, now and when more are bought. "
-        "Apps that are there already are not added again; apps for Mac only and books are left to you.",
+        help_text="Public and custom (B2B) apps of this token go to the App Catalog by themselves, now and when more "
+        "are bought. Apps that are there already are not added again; apps for Mac only and books are left to you.",
     )
     restricted_to = models.ManyToManyField(
         UserGroup,
         verbose_name="Restrict to user groups",
         related_name="tokens",
         blank=True,
-        help_text="Members of these groups receive the token's apps with a license. Everybody else who is sent the same app "
-        "receives it without one, and the license count stays as it is. Leave empty for no restriction.",
+        help_text="Members of these groups receive the token's apps with a license. Everybody else who is sent the "
+        "same app receives it without one, and the license count stays as it is. Leave empty for no restriction.",
     )
 
     secret = SealedTextField()
@@ -339,10 +339,10 @@ class Asset(models.Model):
 
 
 class Assignment(models.Model):
-    """One unit of an asset held by a device (serial number) or a person (client user id): exactly one of the two is set.
+    """One unit of an asset held by a device (serial number) or a person (client user id): exactly one of them is set.
 
-    Millions of rows: one unique index does the comparing, and the foreign key is not checked by the database, because that
-    check alone would cost as much as the insert (assets are only ever deleted together with their assignments).
+    Millions of rows: one unique index does the comparing, and the foreign key is not checked by the database, because
+    that check would cost as much as the insert (assets are only ever deleted together with their assignments).
     """
 
     asset = models.ForeignKey(Asset, models.DO_NOTHING, related_name="assignments", db_constraint=False, db_index=False)

@@ -27,7 +27,7 @@ PURGE_ROWS = 5_000
 
 
 class Refused(Exception):
-    """A file is not taken: which form field is concerned, a sentence for the administrator, and what goes behind “details”.
+    """A file is not taken: the form field concerned, a sentence for the administrator, what goes behind “details”.
 
     `existing` is the token that is in the way, where there is one. `consent` names the check box that would allow it.
     """
@@ -57,7 +57,7 @@ def fingerprint(vpp_token: VppToken) -> str:
 def examine(
     vpp_token: VppToken, consents: Iterable[str] = (), *, region: str = "", renews: ContentToken | None = None
 ) -> ClientConfig:
-    """Find out whether a file can be taken, asking Apple once; return Apple's facts about the location or raise Refused.
+    """Find out whether a file can be taken, asking Apple once; return Apple's facts of the location or raise Refused.
 
     `consents` are the check boxes the administrator ticked: “take_over” and “accept_region”.
     """
@@ -198,14 +198,15 @@ def _ask_apple(vpp_token: VppToken) -> ClientConfig:
             return client.client_config()
     except TokenRejected as error:
         sentence = {
-            REVOKED: "Apple has revoked this token. The usual causes: the password of the Apple Account that downloaded it was "
-            "changed, or Apple flagged the account. Download a new token.",
+            REVOKED: "Apple has revoked this token. The usual causes: the password of the Apple Account that "
+            "downloaded it was changed, or Apple flagged the account. Download a new token.",
             EXPIRED: "Apple says that this token has expired. Download a new one.",
         }.get(error.number or 0, "Apple does not accept this token. Download it again and upload the file unchanged.")
         raise Refused(sentence, details=str(error)) from error
     except AppleUnavailable as error:
         raise Refused(
-            "Apple cannot be reached or is too slow at the moment. Nothing was saved: submit the form again in a few minutes.",
+            "Apple cannot be reached or is too slow at the moment. Nothing was saved: "
+            "submit the form again in a few minutes.",
             details=str(error),
         ) from error
     except AppleError as error:
@@ -232,7 +233,8 @@ def _refuse_other_region(facts: ClientConfig, region: str, consents: Iterable[st
     if not facts.country or facts.country == region or "accept_region" in consents:
         return
     raise Refused(
-        f"Apple has this location in {REGIONS.get(facts.country, facts.country)}, but you chose {REGIONS.get(region, region)}. "
+        f"Apple has this location in {REGIONS.get(facts.country, facts.country)}, but you chose "
+        f"{REGIONS.get(region, region)}. "
         "Names, icons and versions would come from the App Store you chose, where some apps may be missing.",
         field="region",
         consent="accept_region",
@@ -242,8 +244,8 @@ def _refuse_other_region(facts: ClientConfig, region: str, consents: Iterable[st
 def _refuse_foreign_claim(facts: ClientConfig, consents: Iterable[str]) -> None:
     if _claim_to_replace(facts) and "take_over" not in consents and facts.mdm_info is not None:
         raise Refused(
-            f"This location is managed by another MDM: {_owner(facts.mdm_info)}. Two of them would take each other's licenses. "
-            "Remove the token there first, or take the location over.",
+            f"This location is managed by another MDM: {_owner(facts.mdm_info)}. "
+            "Two of them would take each other's licenses. Remove the token there first, or take the location over.",
             consent="take_over",
         )
 

@@ -28,8 +28,8 @@ class NotUsable(Exception):
 def carry_out(run: SyncRun) -> Iterator[Changes]:
     """Sync the token of a claimed run; yield what each step changed, after its commit.
 
-    Whatever Apple answers ends in the run's state: done, failed for a token that Apple refuses, or put off with a growing
-    pause. Raises LeaseLost when another worker has taken the run.
+    Whatever Apple answers ends in the run's state: done, failed for a token that Apple refuses, or put off with a
+    growing pause. Raises LeaseLost when another worker has taken the run.
     """
     token = run.token
     try:

@@ -1,8 +1,8 @@
 """Settings of the portal: the only module that reads the environment.
 
-Every variable NAME may also be given as NAME_FILE, the path of a file holding the value (a mounted secret). What is not in the
-environment is looked for in ``DATA_DIR``, where ``make run`` keeps the keys it made; what is found nowhere and has no
-default stops the start with a sentence that says what to set.
+Every variable NAME may also be given as NAME_FILE, the path of a file holding the value (a mounted secret). What is not
+in the environment is looked for in ``DATA_DIR``, where ``make run`` keeps the keys it made; what is found nowhere
+and has no default stops the start with a sentence that says what to set.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ INSTALLED_APPS.append("django.forms")  # its templates are found through the ren
 
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{DATA_DIR / 'portal.sqlite3'}")}
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
-    # IMMEDIATE: a transaction that reads first and writes later would otherwise fail at once when another process writes.
+    # IMMEDIATE: a transaction that reads first and writes later would otherwise fail when another process writes.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 20,
         "transaction_mode": "IMMEDIATE",
@@ -272,7 +272,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="VPP portal <portal@l
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 
-_shared_processors = [
+_shared_processors: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,

@@ -1,8 +1,8 @@
-"""The one way rows are worked on: a row says what is to be done, whoever claims it does it, and only the holder may write.
+"""The one way rows are worked on: a row says what is to be done, who claims it does it, only the holder may write.
 
-The database owns the work. A broker message is a nudge: it may be lost, doubled or late. A worker claims a row with a
-conditional UPDATE (which holds on SQLite too), gets a lease and the next epoch, and every later write carries that epoch in
-its WHERE. A worker that was paused past its lease therefore writes nothing: `LeaseLost` ends it.
+The database owns the work. A broker message is a nudge: it may be lost, doubled or late. A worker claims rows (with row
+locks on PostgreSQL, in an IMMEDIATE transaction on SQLite), gets a lease and the next epoch, and every later write
+carries that epoch in its WHERE. A worker paused past its lease therefore writes nothing: `LeaseLost` ends it.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class WorkQuerySet(models.QuerySet[M]):
         return rows
 
 
-def nudge(task: Task, *args: int) -> None:
+def nudge(task: Task[Any, Any], *args: int) -> None:
     """Ask a worker to look now, once the transaction is committed.
 
     A broker that cannot be reached costs time, not work: the sweeper finds the same row by itself.
@@ -147,7 +147,7 @@ def nudge(task: Task, *args: int) -> None:
     transaction.on_commit(lambda: _send(task, args))
 
 
-def _send(task: Task, args: tuple[int, ...]) -> None:
+def _send(task: Task[Any, Any], args: tuple[int, ...]) -> None:
     try:
         task.apply_async(args)
     except OperationalError as error:

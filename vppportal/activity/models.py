@@ -41,8 +41,8 @@ class Entry(models.Model):
 def record(actor: Actor, verb: str, about: models.Model, **details: Any) -> Entry:
     """Write down that `actor` (None: the portal itself) did `verb` to the object `about`.
 
-    Only what is named in `details` is kept, so a secret can only get in by being named. Call it inside the transaction of
-    the deed: either both are stored or neither.
+    Only what is named in `details` is kept, so a secret can only get in by being named. Call it inside the transaction
+    of the deed: either both are stored or neither.
     """
     person = actor if actor is not None and actor.is_authenticated else None
     return Entry.objects.create(
