@@ -1,0 +1,131 @@
+"""Trouble on order: the n-th call of a path is slow, refused, cut off, altered or never answered."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import threading
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from vppportal.simulator.errors import AppleError, error_reply
+from vppportal.simulator.messages import Reply, Request, json_reply
+
+FOREVER = -1
+
+
+@dataclass
+class Fault:
+    """One order. Only the members that were given act; the names are those of the control address."""
+
+    path: str = "*"
+    method: str = ""
+    location: str = ""
+    nth: int = 1
+    times: int = 1
+    delay: float = 0.0
+    # "before": the connection ends and nothing was done; "after": it was done, and nobody is told.
+    drop: str = ""
+    # The call is carried out although its answer is replaced.
+    apply: bool = False
+    status: int = 0
+    errorNumber: int = 0
+    body: Any = None
+    body_base64: str = ""
+    body_size: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    # Changes to the real answer: members to set, members to leave out, and after how many bytes it breaks off.
+    merge: dict[str, Any] = field(default_factory=dict)
+    remove: list[str] = field(default_factory=list)
+    truncate: int = -1
+    id: int = 0
+    seen: int = 0
+    acted: int = 0
+
+    def matches(self, request: Request) -> bool:
+        """Whether the order is about this request at all."""
+        return (
+            self.path in ("*", request.path, request.route)
+            and self.method in ("", request.method)
+            and self.location in ("", request.location)
+        )
+
+    @property
+    def replaces(self) -> bool:
+        """Whether it brings an answer of its own."""
+        return bool(self.status or self.errorNumber or self.body is not None or self.body_base64 or self.body_size)
+
+    def answer(self) -> Reply:
+        """The answer it brings."""
+        if self.errorNumber and self.body is None:
+            reply = error_reply(AppleError(self.errorNumber))
+            if self.body_size or self.body_base64:
+                reply.body = self._raw()
+        elif isinstance(self.body, dict | list):
+            reply = json_reply(self.body)
+        else:
+            reply = Reply(200, self._raw(), "text/html" if self.body is not None else "application/json")
+        reply.status = self.status or reply.status
+        reply.error_number = self.errorNumber
+        return self._with_headers(reply)
+
+    def _raw(self) -> bytes:
+        raw = base64.b64decode(self.body_base64) if self.body_base64 else str(self.body or "").encode()
+        return raw + b" " * (self.body_size - len(raw))
+
+    def alter(self, reply: Reply) -> Reply:
+        """The real answer with the ordered changes."""
+        if (self.merge or self.remove) and reply.body[:1] == b"{":
+            content = json.loads(reply.body) | self.merge
+            reply.body = json.dumps(
+                {name: value for name, value in content.items() if name not in self.remove}
+            ).encode()
+            reply.error_number = content.get("errorNumber", 0)
+        return self._with_headers(reply)
+
+    def _with_headers(self, reply: Reply) -> Reply:
+        headers = dict(self.headers)
+        reply.content_type = headers.pop("Content-Type", reply.content_type)
+        reply.headers = reply.headers | headers
+        return reply
+
+    def __str__(self) -> str:
+        return self.drop or (f"{self.errorNumber or self.status or 'body'}" if self.replaces else "altered")
+
+
+class Faults:
+    """All orders in force."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.orders: list[Fault] = []
+        self.numbers = itertools.count(1)
+
+    def order(self, **members: Any) -> Fault:
+        """Place an order; an unknown member is refused, so that a misspelled test does not pass by doing nothing."""
+        known = {member.name for member in fields(Fault)} - {"id", "seen", "acted"}
+        if unknown := set(members) - known:
+            raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
+        fault = Fault(**members, id=next(self.numbers))
+        with self.lock:
+            self.orders.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Take back every order."""
+        with self.lock:
+            self.orders.clear()
+
+    def due(self, request: Request) -> list[Fault]:
+        """The orders that act on this request; each counts the requests it is about."""
+        due = []
+        with self.lock:
+            for fault in self.orders:
+                if not fault.matches(request):
+                    continue
+                fault.seen += 1
+                if fault.seen >= fault.nth and (fault.times == FOREVER or fault.acted < fault.times):
+                    fault.acted += 1
+                    due.append(fault)
+        return due
