@@ -80,7 +80,7 @@ class Portal:
                 self.wait()
             else:
                 return
-        raise StartFailed("The embedded Valkey does not answer; the lines above say why.")
+        raise StartFailed(f"The embedded Valkey does not answer; {self.data / 'valkey' / 'valkey.log'} says why.")
 
     def start_simulator(self) -> Running:
         """Start the stand-in for Apple; it keeps its address from one run to the next, as icons are stored with it."""
@@ -230,6 +230,7 @@ def main() -> None:
     supervisor = Supervisor(say_on_terminal, parent=os.getppid() if options.follow_parent else None)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, supervisor.stop_soon)
+    os.umask(0o077)  # keys and the database are for this user alone
     os.chdir(ROOT)  # the programs are found as modules of this folder
     given = dict(os.environ)
     try:

@@ -42,7 +42,7 @@ def valkey_configuration(port: int, password: str, folder: Path) -> str:
             "appendonly yes",
             'save ""',
             "maxmemory-policy noeviction",
-            "loglevel warning",
+            f'logfile "{folder / "valkey.log"}"',
             "",
         ]
     )
