@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from pathlib import Path
 
 from cryptography.fernet import Fernet
 
@@ -13,8 +13,10 @@ os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-test
 os.environ.setdefault("TOKEN_ENCRYPTION_KEYS", Fernet.generate_key().decode())
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
-# The folder stays empty: tests/conftest.py removes it, and starts the Valkey server that this address names.
-os.environ.setdefault("DATA_DIR", tempfile.mkdtemp(prefix="vppportal-tests-"))
+# A test that keeps files asks for tmp_path.
+os.environ.setdefault("DATA_DIR", "/nonexistent")
+os.environ.setdefault("STATIC_ROOT", str(Path(__file__).resolve().parent.parent / "static"))
+# tests/conftest.py starts the Valkey server that this address names.
 os.environ.setdefault("REDIS_URL", f"redis://:tests@127.0.0.1:{free_port()}/0")
 # Playwright runs an event loop in the test's own thread, where Django would refuse to use the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -1,0 +1,90 @@
+"""Fixtures of every test: a Valkey server, and for journeys the simulator, a portal of real processes and a browser."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from django.conf import settings
+from pytest_django import DjangoDbBlocker
+
+from tests.portal import Portal, Template
+from tests.processes import Simulator, Valkey
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_OPTIONS = [
+    "--no-sandbox",  # tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """The server that REDIS_URL of tests/settings.py names."""
+    address = urlsplit(settings.REDIS_URL)
+    server = Valkey(tmp_path_factory.mktemp("valkey"), port=address.port, password=address.password or "")
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def empty_valkey(valkey: Valkey) -> None:
+    """No test sees the cache, locks or messages of another."""
+    valkey.flush()
+
+
+@pytest.fixture
+def simulator(tmp_path: Path) -> Iterator[Simulator]:
+    """A simulator of this test's own."""
+    process = Simulator(tmp_path)
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, valkey: Valkey) -> Iterator[Template]:
+    """The migrated database that every portal starts from."""
+    made = Template(tmp_path_factory.mktemp("template"), valkey.url)
+    yield made
+    made.drop(made.url)
+
+
+@pytest.fixture
+def make_portal(
+    tmp_path_factory: pytest.TempPathFactory, template: Template, django_db_blocker: DjangoDbBlocker
+) -> Iterator[Callable[..., Portal]]:
+    """Make portals with given environment variables; nothing of them runs until it is started."""
+    made: list[Portal] = []
+
+    def make(**variables: str) -> Portal:
+        made.append(Portal(tmp_path_factory.mktemp("portal"), template, django_db_blocker, **variables))
+        return made[-1]
+
+    yield make
+    for portal in made:
+        portal.stop()
+        template.drop(portal.database_url)
+
+
+@pytest.fixture
+def portal(make_portal: Callable[..., Portal], simulator: Simulator) -> Portal:
+    """A whole portal that talks to the simulator: web, one worker, one beat."""
+    given = {"APPLE_VPP_URL": simulator.apple, "ARTWORK_SOURCES": simulator.url, "SIMULATED": "1"}
+    return make_portal(**given).start_all()
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict[str, Any]:
+    """Let Playwright drive the machine's own Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: `apt-get install chromium` lets the browser tests run")
+    return {"executable_path": CHROMIUM, "args": CHROMIUM_OPTIONS, "headless": True}
