@@ -62,7 +62,7 @@ class Order:
 
     # This many of its units, from the last one back, fail with this number.
     fail: int = 0
-    errorNumber: int = 9603
+    error_number: int = 9603
     pending: bool = False
     # Apple does not know the event afterwards (9708), although it is carried out.
     forget: bool = False

@@ -30,7 +30,7 @@ class Fault:
     # The call is carried out although its answer is replaced.
     apply: bool = False
     status: int = 0
-    errorNumber: int = 0
+    error_number: int = 0
     body: Any = None
     body_base64: str = ""
     body_size: int = 0
@@ -54,12 +54,12 @@ class Fault:
     @property
     def replaces(self) -> bool:
         """Whether it brings an answer of its own."""
-        return bool(self.status or self.errorNumber or self.body is not None or self.body_base64 or self.body_size)
+        return bool(self.status or self.error_number or self.body is not None or self.body_base64 or self.body_size)
 
     def answer(self) -> Reply:
         """The answer it brings."""
-        if self.errorNumber and self.body is None:
-            reply = error_reply(AppleError(self.errorNumber))
+        if self.error_number and self.body is None:
+            reply = error_reply(AppleError(self.error_number))
             if self.body_size or self.body_base64:
                 reply.body = self._raw()
         elif isinstance(self.body, dict | list):
@@ -67,7 +67,7 @@ class Fault:
         else:
             reply = Reply(200, self._raw(), "text/html" if self.body is not None else "application/json")
         reply.status = self.status or reply.status
-        reply.error_number = self.errorNumber
+        reply.error_number = self.error_number
         return self._with_headers(reply)
 
     def _raw(self) -> bytes:
@@ -91,7 +91,7 @@ class Fault:
         return reply
 
     def __str__(self) -> str:
-        return self.drop or (f"{self.errorNumber or self.status or 'body'}" if self.replaces else "altered")
+        return self.drop or (f"{self.error_number or self.status or 'body'}" if self.replaces else "altered")
 
 
 class Faults:

@@ -185,7 +185,7 @@ def _asset_refuses(location: Location, row: Assignment, what: str) -> bool:
 
 def _doomed(world: World, order: Order, rows: Sequence[Assignment]) -> dict[Assignment, int]:
     failing = world.events.failing
-    doomed = dict.fromkeys(rows[len(rows) - min(order.fail, len(rows)) :], order.errorNumber)
+    doomed = dict.fromkeys(rows[len(rows) - min(order.fail, len(rows)) :], order.error_number)
     if failing:
         for row in rows:
             number = failing.get(row.serial_number or row.client_user_id) or failing.get(row.adam_id)
@@ -255,7 +255,7 @@ def _users(
     def work(order: Order) -> Outcome:
         ids = [one["clientUserId"] for one in members]
         doomed = {user_id: world.events.failing[user_id] for user_id in ids if user_id in world.events.failing}
-        doomed |= dict.fromkeys(ids[len(ids) - min(order.fail, len(ids)) :], order.errorNumber)
+        doomed |= dict.fromkeys(ids[len(ids) - min(order.fail, len(ids)) :], order.error_number)
         return act(location, members, doomed)
 
     return _queue(world, location, token, kind, len(members), work)
