@@ -128,6 +128,7 @@ class Supervisor:
                 except subprocess.TimeoutExpired:
                     self.say(running.service.name, "did not stop in time and was killed")
                 kill_group(running.process)
+                running.pump.join(1)  # for its last words
             self.levels.pop()
 
     def _launch(self, service: Service) -> Running:
@@ -152,12 +153,14 @@ class Supervisor:
 
     def _pump(self, service: Service, process: subprocess.Popen[str], report: queue.Queue[str]) -> None:
         awaited = service.reports
-        for line in process.stdout or ():
-            if awaited and line.startswith("{"):
-                report.put(line)
-                awaited = False
-            else:
-                self.say(service.name, line.rstrip())
+        assert process.stdout  # noqa: S101 - it was asked for
+        with process.stdout as output:
+            for line in output:
+                if awaited and line.startswith("{"):
+                    report.put(line)
+                    awaited = False
+                else:
+                    self.say(service.name, line.rstrip())
 
     def _again(self, running: Running) -> Running:
         service, now = running.service, time.monotonic()
