@@ -102,10 +102,14 @@ def _filtered_assets(location: Location, query: Query) -> list[Asset]:
         tests.append(lambda asset: asset.revocable == revocable)
     if (assignable := _boolean(query, "deviceAssignable")) is not None:
         tests.append(lambda asset: asset.device_assignable == assignable)
-    low, high = _number(query, "minAvailableCount", 0), _number(query, "maxAvailableCount", UNLIMITED)
-    fewest, most = _number(query, "minAssignedCount", 0), _number(query, "maxAssignedCount", UNLIMITED)
-    tests.append(lambda asset: low <= asset.available <= high and fewest <= asset.assigned <= most)
-    return [asset for asset in location.assets.values() if all(test(asset) for test in tests)]
+    if any(name.endswith("Count") for name in query):
+        low, high = _number(query, "minAvailableCount", 0), _number(query, "maxAvailableCount", UNLIMITED)
+        fewest, most = _number(query, "minAssignedCount", 0), _number(query, "maxAssignedCount", UNLIMITED)
+        tests.append(lambda asset: low <= asset.available <= high and fewest <= asset.assigned <= most)
+    found = list(location.assets.values())
+    for test in tests:
+        found = [asset for asset in found if test(asset)]
+    return found
 
 
 def assignments(world: World, location: Location, token: Token, query: Query) -> Reply:
@@ -178,16 +182,17 @@ def users(world: World, location: Location, token: Token, query: Query) -> Reply
     user_id = query.get("clientUserId")
     with location.lock:
         since = _since(location, "users", query)
-        rows = UserRows(
-            [
+        found = location.users.rows
+        if since is not None or active or retired or user_id is not None:
+            found = [
                 user
-                for user in location.users.rows
+                for user in found
                 if (since is None or user.version > since)
                 and user_id in (None, user.client_user_id)
                 and not (active and user.status == RETIRED)
                 and not (retired and user.status != RETIRED)
             ]
-        )
+        rows = UserRows(found)
         page = _page(world, location, "users", query, len(rows))
         return _write(page, common(location, token), {"users": rows.encode(page.start, page.stop)})
 
