@@ -164,9 +164,7 @@ def receiver() -> Iterator[Receiver]:
 def subscribed(mdm: Mdm, receiver: Receiver) -> Receiver:
     """A receiver that the business location tells everything; its TEST_NOTIFICATION is forgotten."""
     types = ["ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"]
-    mdm.post(
-        "/client/config", notificationUrl=receiver.url, notificationAuthToken="hush", notificationTypes=types
-    )
+    mdm.post("/client/config", notificationUrl=receiver.url, notificationAuthToken="hush", notificationTypes=types)
     receiver.received.clear()
     return receiver
 

@@ -53,13 +53,13 @@ def test_a_nonsense_serial_number_is_taken_as_a_success(mdm):
 
 
 def test_units_are_assets_times_targets_and_both_kinds_of_target_may_be_mixed(mdm):
-    first, second = [a for a in mdm.get("/assets", minAvailableCount=20, deviceAssignable="true")["assets"]][:2]
+    first, second = mdm.get("/assets", minAvailableCount=20, deviceAssignable="true")["assets"][:2]
     targets = {"serialNumbers": ["A", "B", "C", "D", "E"], "clientUserIds": people(mdm, 3)}
     assert mdm.event("/assets/associate", **body_of(first, second, **targets))["numRequested"] == 16
 
 
 def test_a_failed_event_may_have_done_14_of_16(mdm):
-    first, second = [a for a in mdm.get("/assets", minAvailableCount=20, deviceAssignable="true")["assets"]][:2]
+    first, second = mdm.get("/assets", minAvailableCount=20, deviceAssignable="true")["assets"][:2]
     targets = {"serialNumbers": list("ABCDEFG"), "clientUserIds": ["nobody"]}
     status = mdm.event("/assets/associate", **body_of(first, second, **targets))
     assert (status["eventStatus"], status["numCompleted"], status["numRequested"]) == ("FAILED", 14, 16)
@@ -90,7 +90,9 @@ def test_disassociating_frees_licenses_even_of_a_made_location(other):
     large = other("large")
     row = large.get("/assignments", pageIndex=3)["assignments"][7]
     before = large.get("/assets", adamId=row["adamId"])["assets"][0]
-    target = {"serialNumbers": [row["serialNumber"]]} if "serialNumber" in row else {"clientUserIds": [row["clientUserId"]]}
+    target = (
+        {"serialNumbers": [row["serialNumber"]]} if "serialNumber" in row else {"clientUserIds": [row["clientUserId"]]}
+    )
     status = large.event("/assets/disassociate", assets=[{"adamId": row["adamId"], "pricingParam": "STDQ"}], **target)
     assert (status["eventStatus"], status["eventType"]) == ("COMPLETE", "DISASSOCIATE")
     assert large.get("/assets", adamId=row["adamId"])["assets"][0]["availableCount"] == before["availableCount"] + 1

@@ -115,7 +115,8 @@ def test_assets_can_be_filtered_by_id(mdm):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("productType", "Song"), ("pricingParam", "CHEAP"), ("revocable", "1"), ("minAssignedCount", "x")]
+    ("name", "value"),
+    [("productType", "Song"), ("pricingParam", "CHEAP"), ("revocable", "1"), ("minAssignedCount", "x")],
 )
 def test_a_filter_with_a_wrong_value_is_refused_with_9602(mdm, name, value):
     assert mdm.get("/assets", **{name: value})["errorNumber"] == 9602
@@ -171,7 +172,9 @@ def test_assignments_can_be_filtered(other, location, name):
     caller = other(location)
     rows = caller.walk("/assignments", "assignments")
     value = next(row[name] for row in rows if name in row)
-    assert caller.walk("/assignments", "assignments", **{name: value}) == [row for row in rows if row.get(name) == value]
+    assert caller.walk("/assignments", "assignments", **{name: value}) == [
+        row for row in rows if row.get(name) == value
+    ]
 
 
 def test_assignments_can_be_filtered_by_two_things_and_by_pricing(mdm):

@@ -56,7 +56,9 @@ def test_subscribing_posts_a_test_notification_during_the_call(mdm, receiver):
 
 
 def test_the_wanted_types_replace_the_earlier_ones(mdm, subscribed):
-    assert mdm.post("/client/config", notificationTypes=["ASSET_COUNT"])["subscribedNotificationTypes"] == ["ASSET_COUNT"]
+    assert mdm.post("/client/config", notificationTypes=["ASSET_COUNT"])["subscribedNotificationTypes"] == [
+        "ASSET_COUNT"
+    ]
     assert mdm.error("/client/config", notificationTypes=["GOSSIP"]) == (400, 9602)
 
 
