@@ -24,6 +24,7 @@ from vppportal.activity.models import record
 from vppportal.work import OPEN_STATES
 
 PURGE_ROWS = 5_000
+FACTS = ("location_name", "country", "store_platform", "expires_at", "take_over_from")
 
 
 class Refused(Exception):
@@ -181,11 +182,19 @@ def _take_file(token: ContentToken, vpp_token: VppToken, facts: ClientConfig) ->
     token.fingerprint = fingerprint(vpp_token)
     token.organization = vpp_token.organisation[:250]
     token.expires_at = facts.token_expires_at or vpp_token.expires_at
-    take_facts(token, facts)
+    _take_facts(token, facts)
 
 
-def take_facts(token: ContentToken, facts: ClientConfig) -> None:
-    """Copy what Apple says of the location itself onto the token, which the caller saves."""
+def keep_facts(token: ContentToken, facts: ClientConfig) -> None:
+    """Store what Apple says of the location now that it is ours; writes only what differs."""
+    before = [getattr(token, name) for name in FACTS]
+    _take_facts(token, facts)
+    token.take_over_from = ""
+    if before != [getattr(token, name) for name in FACTS]:
+        token.save(update_fields=FACTS)
+
+
+def _take_facts(token: ContentToken, facts: ClientConfig) -> None:
     token.location_name = facts.location_name[:250] or token.location_name
     token.country = facts.country[:2].upper()
     token.store_platform = facts.default_platform[:40] or token.store_platform

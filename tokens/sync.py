@@ -80,9 +80,7 @@ def _claim(token: ContentToken, client: AppleClient) -> None:
         raise ClaimedElsewhere(owner=claim)
     if claim is None or claim.id != ours.id:
         client.claim(ours)
-    registration.take_facts(token, facts)
-    token.take_over_from = ""
-    token.save(update_fields=["location_name", "country", "store_platform", "expires_at", "take_over_from"])
+    registration.keep_facts(token, facts)
 
 
 def look_up_due(token: ContentToken) -> Iterator[int]:

@@ -122,7 +122,7 @@ class WorkQuerySet(models.QuerySet[M]):
             )
             until = timezone.now() + self.model.lease
             self.model._default_manager.filter(pk__in=[row.pk for row in rows]).update(
-                deaths=Case(When(state=WorkState.RUNNING, then=F("deaths") + 1), default=F("deaths")),
+                deaths=F("deaths") + Case(When(state=WorkState.RUNNING, then=1), default=0),
                 state=WorkState.RUNNING,
                 epoch=F("epoch") + 1,
                 attempt=F("attempt") + 1,
