@@ -91,7 +91,7 @@ class RedisPace:
     """Turns among all processes that share a Redis; without it, each process keeps the pace by itself.
 
     The clock is that of Redis. A turn is booked and then slept for, so nobody polls and nobody starves.
-    Give it a client with short time-outs: they are waited for when Redis hangs.
+    Give it a client with short time-outs and `Retry(NoBackoff(), 1)`: they are waited for when Redis is away.
     """
 
     def __init__(self, server: redis.Redis, prefix: str = "pace:") -> None:

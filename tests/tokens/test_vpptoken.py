@@ -128,10 +128,9 @@ def test_a_date_that_cannot_be_read_is_refused(text):
 def test_each_member_must_be_there_and_be_a_text(member):
     rest = {name: value for name, value in TOKEN.items() if name != member}
     assert code(packed(rest)) == f"missing_{member}"
-    for value in (None, 5, 1.5, True, [], {}, ["x"]):
-        assert code(with_member(**{member: value})) == f"wrong_{member}"
-    for value in ("", "   ", "\n"):
-        assert code(with_member(**{member: value})) == f"empty_{member}"
+    wrong: list[object] = [None, 5, 1.5, True, [], {}, ["x"]]
+    assert {code(with_member(**{member: value})) for value in wrong} == {f"wrong_{member}"}
+    assert {code(with_member(**{member: value})) for value in ("", "   ", "\n")} == {f"empty_{member}"}
 
 
 DEEP = "[" * 1000 + "]" * 1000

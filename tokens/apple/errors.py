@@ -16,8 +16,8 @@ REJECTING: Final = frozenset({9601, TOKEN_EXPIRED, TOKEN_INVALID, TOKEN_REVOKED,
 TRY_LATER: Final = frozenset({9603, 9644, 9646, 9729})
 NOBODY: Final = MdmInfo("", "", "")
 
-# Whatever in a text of Apple's is this long without a space may be a credential sent back to us.
-_MAYBE_SECRET: Final = re.compile(r"[^\s,;:(){}\[\]\"'<>]{24,}")
+# Whatever in a text of Apple's is this long without a space, or has digits in it, may be a credential sent back to us.
+_MAYBE_SECRET: Final = re.compile(r"(?:(?=\S*\d)[^\s,;:(){}\[\]\"'<>]{12,}|[^\s,;:(){}\[\]\"'<>]{24,})")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -123,7 +123,7 @@ def sentence(number: int | None, text: object = "") -> str:
     """Say what an error number means: in our words where we know it, else in Apple's, shortened and without secrets."""
     if number in SENTENCES:
         return SENTENCES[number]
-    told = _CONTROL.sub(" ", text).strip() if isinstance(text, str) else ""
+    told = _CONTROL.sub(" ", text[:2000]).strip() if isinstance(text, str) else ""
     return _MAYBE_SECRET.sub("…", told)[:250] or "Apple refused the request and did not say why."
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class HeaderCredential(AuthBase):
         self._header, self._prefix, self._secret = header, prefix, secret
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if not re.fullmatch("[!-~]+", self._secret.reveal()):
+            raise requests.exceptions.InvalidHeader
         request.headers[self._header] = self._prefix + self._secret.reveal()
         return request
 
