@@ -25,13 +25,13 @@ help:
 run: .venv/requirements.installed .assets/fetched
 	@$(VENV) -m vppportal --follow-parent $(if $(LIVE),--live)
 
-# With ARGS a developer's run on SQLite; without, everything, and once more on PostgreSQL what does not need a browser.
+# With ARGS a developer's run on SQLite; without, everything, and once more on PostgreSQL what may depend on the database.
 test: .venv/requirements-dev.installed .assets/fetched
 ifneq ($(ARGS),)
 	@$(VENV) -m pytest $(ARGS)
 else
 	@echo "Tests on SQLite" && $(VENV) -m pytest
-	@echo "Tests on PostgreSQL" && $(VENV) -m tests.postgres $(VENV) -m pytest -m "not bench and not browser"
+	@echo "Tests on PostgreSQL" && $(VENV) -m tests.postgres $(VENV) -m pytest -m "not bench and not browser and not once"
 endif
 
 check: export DJANGO_SETTINGS_MODULE = tests.settings

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import redis
 import requests
 
-from vppportal.embedded import LOOPBACK, free_port, valkey_binary, valkey_configuration
+from vppportal.embedded import LOOPBACK, free_port, valkey_command, valkey_configuration
 from vppportal.leash import leashed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,7 +109,7 @@ class Valkey:
 
     def start(self) -> None:
         """Start the server (again, with the data it had) and wait until it answers."""
-        self.process = Process("valkey", [valkey_binary(), "-"], dict(os.environ), self.folder, self.configuration)
+        self.process = Process("valkey", valkey_command(), dict(os.environ), self.folder, self.configuration)
         eventually(self.answers, START_WITHIN, every=0.01)
 
     def answers(self) -> bool:
@@ -166,8 +166,8 @@ class Simulator:
         return answer.json()
 
     def sample(self, name: str) -> Path:
-        """Return the token file whose name begins so, for example ``business``."""
-        return next(iter(sorted(self.samples.glob(f"{name}*.vpptoken"))))
+        """Return the token file whose name has this in it, for example ``business``."""
+        return next(iter(sorted(self.samples.glob(f"*{name}*.vpptoken"))))
 
     def stop(self) -> None:
         self.session.close()

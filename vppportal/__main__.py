@@ -30,7 +30,7 @@ from vppportal.embedded import (
     make_password,
     make_secret_key,
     open_data_folder,
-    valkey_binary,
+    valkey_command,
     valkey_configuration,
 )
 from vppportal.supervisor import Running, Service, StartFailed, Supervisor, ToldToStop, say_on_terminal
@@ -67,7 +67,7 @@ class Portal:
         keep(self.data / "redis-url", url)
         self.environment["REDIS_URL"] = url
         configuration = valkey_configuration(port, password, self.data / "valkey")
-        self.supervisor.start(Service("valkey", [valkey_binary(), "-"], self.environment, stdin=configuration))
+        self.supervisor.start(Service("valkey", valkey_command(), self.environment, stdin=configuration))
         self.wait_for_broker(redis.Redis.from_url(url))
 
     def wait_for_broker(self, client: redis.Redis) -> None:
@@ -93,33 +93,26 @@ class Portal:
         told = json.loads(self.supervisor.report(simulator, FIRST_PAGE_WITHIN))
         self.environment |= {"APPLE_VPP_URL": told["apple"], "ARTWORK_SOURCES": told["url"], "SIMULATED": "1"}
 
-    def start_portal(self) -> None:
-        """Start web, worker and beat and return when the first page is there."""
-        celery = ("celery", "--quiet", "-A", "vppportal.celery")
+    def start_web(self) -> None:
+        """Start the web server and return when the first page is there."""
+        where = ["--bind", f"{LOOPBACK}:{self.port}", "--workers", "2", "--threads", "4", "--preload"]
+        calm = ["--graceful-timeout", "5", "--log-level", "warning", "--no-control-socket"]
+        self.supervisor.start(self.service("web", "gunicorn", "vppportal.wsgi:application", *where, *calm))
+        self.wait_for_first_page()
+
+    def start_background(self) -> None:
+        """Start the worker and beat.
+
+        One worker with two pool processes, not two workers: one parent less in memory, and the parent replaces a pool
+        process that dies or overruns its time limit.
+        """
+        celery = ["celery", "--quiet", "-A", "vppportal.celery"]
+        worker = [*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"]
         self.supervisor.start(
-            self.service(
-                "web",
-                "gunicorn",
-                "vppportal.wsgi:application",
-                *("--bind", f"{LOOPBACK}:{self.port}", "--workers", "2", "--threads", "4", "--graceful-timeout", "5"),
-                *("--no-control-socket", "--log-level", "warning"),
-            ),
-            # One worker with two pool processes, not two workers: one parent less in memory, and the parent replaces a
-            # pool process that dies or overruns its time limit. SIGQUIT is Celery's soft shutdown; SIGTERM would wait
-            # for long tasks.
-            self.service(
-                "worker",
-                *celery,
-                "worker",
-                "--concurrency",
-                "2",
-                "--without-gossip",
-                "--without-mingle",
-                stop_signal=signal.SIGQUIT,
-            ),
+            # SIGQUIT is Celery's soft shutdown; SIGTERM would wait for long tasks.
+            self.service("worker", *worker, stop_signal=signal.SIGQUIT),
             self.service("beat", *celery, "beat"),
         )
-        self.wait_for_first_page()
 
     def wait_for_first_page(self) -> None:
         """Return when the web server answers."""
@@ -128,14 +121,16 @@ class Portal:
             connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=30)
             try:
                 connection.request("GET", "/health/live")
-                if connection.getresponse().status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
-                    return
+                status = connection.getresponse().status
             except (OSError, http.client.HTTPException):
-                pass
+                self.wait()
+            else:
+                if status >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+                    break
+                return
             finally:
                 connection.close()
-            self.wait()
-        raise StartFailed("The web server does not answer; the lines above say why.")
+        raise StartFailed("The web server does not answer as it should; the lines above say why.")
 
     def wait(self) -> None:
         """Wait a moment for something to come up, but not for something that keeps falling over."""
@@ -187,7 +182,8 @@ def first_environment(data: Path, port: int, given: dict[str, str]) -> dict[str,
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "vppportal.settings",
     }
-    calm = {"LOG_LEVEL": "WARNING", "LOG_FORMAT": "logfmt"}
+    # Celery warns root at length, but its reason, a serializer that runs code, does not apply.
+    calm = {"LOG_LEVEL": "WARNING", "LOG_FORMAT": "logfmt", "PYTHONWARNINGS": "ignore:You're running the worker with"}
     return calm | {name: value for name, value in given.items() if name != "ADMIN_PASSWORD"} | ours
 
 
@@ -198,7 +194,8 @@ def start(portal: Portal, is_live: bool) -> None:
     prepared = json.loads(portal.supervisor.run(portal.service("prepare", "vppportal.prepare", reports=True)))
     if simulator:
         portal.point_at(simulator)
-    portal.start_portal()
+    portal.start_web()
+    portal.start_background()
     portal.announce(prepared["first_password_holds"], prepared["administrator"], is_live)
 
 

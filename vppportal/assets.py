@@ -40,7 +40,7 @@ def fetch(command: list[str], work: Path) -> None:
     work.mkdir(exist_ok=True)
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(ROOT / "static" / name, work / name)
-    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
     subprocess.run(
         [*command, "ci", *options], cwd=work, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )

@@ -20,10 +20,14 @@ from vppportal.supervisor import StartFailed
 LOOPBACK = "127.0.0.1"
 
 
-def valkey_binary() -> str:
-    """Return the path of the embedded Valkey server (the package has no public name for it)."""
+def valkey_command() -> list[str]:
+    """Return the command that starts the embedded Valkey server; it reads its configuration from standard input.
+
+    The package has no public name for its program. Its own Python layer switches persistence off.
+    """
     try:
-        return str(get_binary_path())
+        # Not `-`, Valkey's own name for standard input, with which it greets on the terminal.
+        return [str(get_binary_path()), "/dev/stdin"]
     except ValkeyBinaryNotFoundError as error:
         raise StartFailed(
             "No embedded Valkey for this kind of machine: set REDIS_URL to a Redis or Valkey server."
@@ -61,6 +65,7 @@ def open_data_folder(folder: Path) -> IO[str]:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        lock.close()
         raise StartFailed(
             f"A portal is already running from {folder}: stop it first, or choose another folder with DATA_DIR."
         ) from None

@@ -57,9 +57,10 @@ def first_password_holds(password: str) -> bool:
 def main() -> None:
     django.setup()
     try:
-        migrate()
+        connection.ensure_connection()
     except utils.OperationalError as error:
         sys.exit(f"The database cannot be used: {str(error).strip()}")
+    migrate()
     collect_static()
     holds = first_password_holds((settings.DATA_DIR / "admin-password").read_text().strip())
     print(json.dumps({"administrator": ADMINISTRATOR, "first_password_holds": holds}))

@@ -1,0 +1,173 @@
+"""`python -m vppportal` and `make run` as somebody at a terminal has them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.processes import ROOT, eventually
+from vppportal.embedded import free_port
+
+pytestmark = pytest.mark.once
+PASSWORD = "first-password-of-the-tests"
+FROM_ELSEWHERE = {
+    "DATABASE_URL",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "TOKEN_ENCRYPTION_KEYS",
+    "STATIC_ROOT",
+    "EMAIL_URL",
+    "MAKEFLAGS",
+}
+
+
+class Run:
+    """One run of the runner: what it prints, and every process it has started."""
+
+    def __init__(self, data: Path, port: int, *arguments: str, **variables: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self.output = data.with_name(f"{data.name}.log")
+        environment = {name: value for name, value in os.environ.items() if name not in FROM_ELSEWHERE}
+        environment |= {"DATA_DIR": str(data), "PORT": str(port), "ADMIN_PASSWORD": PASSWORD, **variables}
+        command = [sys.executable, "-m", "vppportal", *arguments]
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def is_up(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"The runner has ended:\n{self.text}")
+        return "Ctrl-C stops everything" in self.text
+
+    def programs(self) -> dict[int, str]:
+        """Return the command lines of all processes that descend from the runner, by their numbers."""
+        command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]
+        table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        split = (row.split(None, 2) for row in table.splitlines())
+        rows = [(int(pid), int(parent), line) for pid, parent, line in split]
+        family = {self.process.pid}
+        while more := {pid for pid, parent, _ in rows if parent in family} - family:
+            family |= more
+        return {pid: line for pid, _, line in rows if pid in family - {self.process.pid}}
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal to the runner alone and return its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process still runs; one whose exit code nobody has asked for has ended."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One data folder for all runs of this module, so that only the first one has to fill it."""
+    return tmp_path_factory.mktemp("run") / "var"
+
+
+@pytest.fixture
+def start(data: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def start(*arguments: str, folder: Path = data, port: int | None = None, **variables: str) -> Run:
+        runs.append(Run(folder, port or free_port(), *arguments, **variables))
+        return runs[-1]
+
+    yield start
+    for run in runs:
+        if run.process.poll() is None:
+            run.end(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda s: s.name)
+def test_nothing_outlives_the_runner(start: Callable[..., Run], ending: signal.Signals):
+    run = start()
+    eventually(run.is_up, 60)
+    # Valkey, the simulator, web with two workers, a Celery worker with two of its own, beat.
+    programs = eventually(lambda: len(found := run.programs()) >= 9 and found, 20) or {}
+    assert run.end(ending) == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
+    eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 10)
+
+
+def test_the_runner_says_where_the_portal_is_and_how_to_get_in(start: Callable[..., Run], data: Path):
+    run = start()
+    eventually(run.is_up, 60)
+    assert requests.get(f"{run.url}/health/ready", timeout=30).ok
+    assert requests.get(f"{run.url}/login/", timeout=30).ok
+    assert re.search(rf"http://127.0.0.1:\d+/\n  Sign in as    admin\n  Password      {PASSWORD} ", run.text)
+    assert list((data / "samples").glob("*.vpptoken"))
+    modes = {name: stat.S_IMODE((data / name).stat().st_mode) for name in ("admin-password", "secret-key", "redis-url")}
+    assert set(modes.values()) == {0o600}
+
+
+def test_with_live_nothing_of_the_simulator_runs(start: Callable[..., Run]):
+    run = start("--live")
+    eventually(run.is_up, 60)
+    assert "Apple itself" in run.text
+    assert not [line for line in run.programs().values() if "simulator" in line]
+
+
+def test_a_part_that_dies_is_started_again(start: Callable[..., Run]):
+    run = start()
+    eventually(run.is_up, 60)
+    (beat,) = (pid for pid, line in run.programs().items() if line.endswith(" beat"))
+    os.kill(beat, signal.SIGKILL)
+    eventually(lambda: "beat      | ended unexpectedly (SIGKILL); starting it again" in run.text)
+
+
+def test_a_port_in_use_is_said_in_one_sentence(start: Callable[..., Run]):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        run = start(port=port)
+        assert run.process.wait(30) == 1
+    assert run.text.strip() == (
+        f"Port {port} is in use by another program: stop it or choose another port, "
+        f"for example `make run PORT={port + 1}`."
+    )
+
+
+def test_a_port_that_is_no_number_is_said_in_one_sentence(start: Callable[..., Run]):
+    run = start(PORT="http")
+    assert run.process.wait(30) == 1
+    assert run.text == "PORT must be a number from 1 to 65535, not “http”.\n"
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_one_sentence(start: Callable[..., Run], tmp_path: Path):
+    (tmp_path / "file").touch()
+    run = start(DATA_DIR=str(tmp_path / "file" / "var"))
+    assert run.process.wait(30) == 1
+    assert run.text.startswith(f"The folder {tmp_path}/file/var cannot be written (Not a directory)")
+    assert run.text.count("\n") == 1
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_a_python_that_is_too_old_is_said_in_one_sentence(tmp_path: Path):
+    old = tmp_path / "python3.8"
+    old.write_text(f'#!/bin/sh\nexec {sys.executable} -c "import sys; sys.version_info = (3, 8, 18); $2"\n')
+    old.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    command = ["make", "run", f"PYTHON={old}"]
+    made = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert made.returncode
+    assert made.stderr.splitlines()[0] == (
+        f"VPP Portal needs Python 3.11 or newer, and {old} is 3.8: name a newer one with PYTHON=..."
+    )
