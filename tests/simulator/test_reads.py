@@ -57,6 +57,7 @@ def test_client_config_says_where_the_token_belongs(mdm, other):
     assert business["locationName"]
     assert business["subscribedNotificationTypes"] == []
     assert "notificationUrl" not in business
+    assert "apnToken" in school
 
 
 def test_an_asset_has_the_documented_members_and_no_name(mdm):

@@ -98,6 +98,12 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another():
             simulator.world.close()
 
 
+def test_the_same_seed_and_history_give_the_same_event_ids(mdm, sim):
+    first = mdm.post("/assets/revoke", serialNumbers=["A"])["eventId"]
+    sim.control("reset")
+    assert mdm.post("/assets/revoke", serialNumbers=["A"])["eventId"] == first
+
+
 def test_files_are_written_and_taken_over_by_the_next_run(tmp_path):
     def start():
         simulator = Simulator(seed=1, samples=tmp_path)

@@ -72,9 +72,12 @@ def test_a_receiver_that_does_not_take_the_test_is_refused_with_9728(mdm, receiv
     assert config["mdmInfo"] is None
 
 
-def test_an_address_nobody_listens_at_is_refused_with_9728(mdm):
-    url = "http://127.0.0.1:9/here"
-    assert mdm.error("/client/config", notificationUrl=url, notificationAuthToken="hush") == (400, 9728)
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [("http://127.0.0.1:9/here", "hush"), ("http://127.0.0.1:99999/", "hush"), ("http://127.0.0.1:9/", "a\nb")],
+)
+def test_an_address_that_cannot_be_told_is_refused_with_9728(mdm, url, token):
+    assert mdm.error("/client/config", notificationUrl=url, notificationAuthToken=token) == (400, 9728)
 
 
 @pytest.mark.parametrize(

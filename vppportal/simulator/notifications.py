@@ -50,6 +50,7 @@ class Notifications:
     """The deliveries of all locations; one thread, so that a slow receiver delays notifications and nothing else."""
 
     def __init__(self, seed: int) -> None:
+        self.seed = seed
         self.manner = Manner()
         self.random = random.Random(f"notifications:{seed}")
         self.timetable = Timetable("deliveries")
@@ -128,6 +129,7 @@ class Notifications:
             self.deliveries.clear()
             self.withheld.clear()
         self.manner = Manner()
+        self.random = random.Random(f"notifications:{self.seed}")
 
 
 def test_notification(location: Location, webhook: Webhook) -> bool:
@@ -143,6 +145,14 @@ def test_notification(location: Location, webhook: Webhook) -> bool:
 
 def post(webhook: Webhook, body: bytes) -> int:
     """Post a notification; the HTTP status, or 0 when no answer came. Redirects are not followed."""
+    try:
+        return _post(webhook, body)
+    except (OSError, ValueError, http.client.HTTPException):
+        # A ValueError is an address or a bearer that cannot be sent at all.
+        return 0
+
+
+def _post(webhook: Webhook, body: bytes) -> int:
     address = urlsplit(webhook.url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.hostname or "", address.port, timeout=TIMEOUT)
@@ -152,8 +162,6 @@ def post(webhook: Webhook, body: bytes) -> int:
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.request("POST", address.path or "/", body, headers)
         return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return 0
     finally:
         connection.close()
 

@@ -61,6 +61,9 @@ def client_config(location: Location, token: Token) -> Reply:
         "subscribedNotificationTypes": webhook.types if webhook else location.types,
         **common(location, token),
     }
+    if identity.platform == "volumestore":
+        # Not documented, but seen.
+        body["apnToken"] = location.mark
     if webhook:
         body |= {"notificationUrl": webhook.url, "notificationAuthToken": webhook.auth_token}
     return json_reply(body)

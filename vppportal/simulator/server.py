@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import socket
 import socketserver
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -86,7 +87,6 @@ class _Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], world: World) -> None:
         self.world = world
-        self.open_sockets: set[socket.socket] = set()
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -94,8 +94,10 @@ class _Server(http.server.ThreadingHTTPServer):
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = "localhost", self.server_address[1]
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is everyday life; anything else is printed by the base class."""
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong; a client that goes away is everyday life."""
+        if not isinstance(sys.exc_info()[1], ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -133,7 +135,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _read(self) -> Request:
         address = urlsplit(self.path)
         length = self.headers.get("Content-Length", "0")
-        body = self.rfile.read(min(int(length), LARGEST_BODY)) if length.isdigit() else b""
+        size = int(length) if length.isdigit() else 0
+        # What is left of a larger body would be taken for the next request.
+        self.close_connection = self.close_connection or size > LARGEST_BODY
+        body = self.rfile.read(min(size, LARGEST_BODY))
         path = address.path.rstrip("/") or "/"
         query = dict(parse_qsl(address.query, keep_blank_values=True))
         request = Request(self.command, path, query, self.headers, body)

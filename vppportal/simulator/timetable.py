@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 
 
 class Timetable:
-    """A heap of due actions; equal times keep their order. What an action raises is printed and stops nothing else."""
+    """A heap of due actions; equal times keep their order."""
 
     def __init__(self, name: str) -> None:
         self.condition = threading.Condition()
@@ -59,7 +57,4 @@ class Timetable:
 
     def _run(self) -> None:
         while action := self._next():
-            try:
-                action()
-            except Exception:  # noqa: BLE001 - the thread serves every location and must outlive one bad entry
-                traceback.print_exc(file=sys.stderr)
+            action()
