@@ -1,4 +1,7 @@
-"""How many requests a location makes: the rate Apple enforces and the parallel ones it only asks us to limit."""
+"""How many requests a location makes: the rate Apple enforces and the parallel ones it only asks us to limit.
+
+Answers take less than a millisecond, so parallel requests overlap here only when latency was ordered.
+"""
 
 from __future__ import annotations
 

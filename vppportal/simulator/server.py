@@ -43,7 +43,8 @@ class Simulator:
     ) -> None:
         self.world = World(seed, page_size=page_size, event_seconds=event_seconds, folder=samples)
         self.http = _Server((host, port), self.world)
-        shown = "127.0.0.1" if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - a comparison, not a binding
+        # Bound to every address, it is still reached at one.
+        shown = host if host.strip("0.:") else "127.0.0.1"
         self.url = self.world.url = f"http://{shown}:{self.http.server_address[1]}"
         self.world.store.artwork_url = f"{self.url}/icons"
         self.thread = threading.Thread(target=self.http.serve_forever, args=(0.05,), name="simulator", daemon=True)
@@ -122,8 +123,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             with world.pace.count(f"{request.location}{request.path.startswith('/mdm')}") as request.parallel:
                 reply = respond(world, request, due)
-            status, number = reply.status, reply.error_number
-            self._write(reply, next((fault.truncate for fault in due if fault.truncate >= 0), None))
+                status, number = reply.status, reply.error_number
+                self._write(reply, next((fault.truncate for fault in due if fault.truncate >= 0), None))
         except Dropped:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
