@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 import requests
 
@@ -56,6 +58,19 @@ def test_a_wrong_order_is_refused_with_a_sentence(sim, verb, body, status):
 
 def test_a_body_that_is_no_object_is_refused(sim):
     assert requests.post(f"{sim.control_url}/revoke", data="[]", timeout=5).status_code == 400
+
+
+def test_reset_keeps_the_sample_tokens_whatever_the_time(sim, monkeypatch):
+    before = [sim.token_file(key) for key in sim.world.locations]
+    monkeypatch.setattr("vppportal.simulator.world.datetime", Tomorrow)
+    sim.control("reset")
+    assert [sim.token_file(key) for key in sim.world.locations] == before
+
+
+class Tomorrow(datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return datetime.now(tz) + timedelta(days=1)
 
 
 def test_reset_goes_back_to_the_beginning(mdm, sim):

@@ -205,7 +205,7 @@ def test_an_event_can_be_ordered_to_be_forgotten_although_it_is_carried_out(mdm,
 
 
 def test_assignments_may_be_listed_later_than_the_event_says_complete(mdm, sim):
-    sim.control("events", lag=0.3)
+    sim.control("events", lag=0.8)
     app = mdm.ordinary()
     queued = mdm.post("/assets/associate", **body_of(app, serialNumbers=["LATE"]))
     while mdm.get("/status", eventId=queued["eventId"])["eventStatus"] == "PENDING":

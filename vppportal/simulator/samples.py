@@ -60,7 +60,7 @@ def fill(world: World) -> None:
         location = Location(identity, f"location:{world.seed}:{identity.key}")
         world.locations[identity.key] = location
         _stock(world, location)
-        token = world.issue(location, days=-30 if identity.key == "expired" else None)
+        token = world.issue(location, -30 if identity.key == "expired" else None, world.started_at)
         token.is_revoked = identity.key == "revoked"
         world.adopt_renewals(location)
     world.locations["claimed"].mdm_info = dict(OTHER_MDM)

@@ -43,6 +43,8 @@ class World:
     ) -> None:
         self.seed, self.usual_page_size, self.folder = seed, page_size, folder
         self.url = ""
+        # The sample tokens count their year from here, so that a reset issues the very same files again.
+        self.started_at = datetime.now(UTC)
         self.lock = threading.RLock()
         self.log, self.faults, self.pace = RequestLog(), Faults(), Pace()
         self.notifications = Notifications(seed)
@@ -88,7 +90,7 @@ class World:
         """All tokens ever issued for a location, oldest first."""
         return [token for token in self.tokens.values() if token.location == key]
 
-    def issue(self, location: Location, days: float | None = None) -> Token:
+    def issue(self, location: Location, days: float | None = None, issued_at: datetime | None = None) -> Token:
         """Issue one more token for a location; those issued before stay valid unless revoked.
 
         A file of an earlier run with the same seed is taken over, so that a portal which kept it can go on using it.
@@ -96,7 +98,7 @@ class World:
         with self.lock:
             key = location.identity.key
             number = len(self.tokens_of(key)) + 1
-            expires_at = datetime.now(UTC) + (VALID_FOR if days is None else timedelta(days=days))
+            expires_at = (issued_at or datetime.now(UTC)) + (VALID_FOR if days is None else timedelta(days=days))
             token = issue(self.seed, key, number, location.identity.organization, expires_at)
             if self.folder:
                 self._adopt_or_write(token, self.folder / token.file_name, keep=days is None)
