@@ -1,5 +1,6 @@
 """The client of Apple's services for apps and books bought in volume: endpoints in, frozen values out, typed errors."""
 
+from tokens.apple.batches import Batch, batches
 from tokens.apple.client import AppleClient, AssetKey, public_store_items, service_config
 from tokens.apple.errors import (
     AppleError,
@@ -38,6 +39,7 @@ __all__ = [
     "AssetKey",
     "Assignment",
     "BadVersion",
+    "Batch",
     "ClaimedElsewhere",
     "ClientConfig",
     "EventReceipt",
@@ -57,6 +59,7 @@ __all__ = [
     "UnknownEvent",
     "User",
     "Walk",
+    "batches",
     "public_store_items",
     "service_config",
 ]
