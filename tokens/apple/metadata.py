@@ -21,6 +21,7 @@ from tokens.apple.values import StoreItem
 
 AT_ONCE: Final = 100
 ICON_SIZE: Final = "128"
+QUESTION: Final = {"version": "2", "p": "mdm-lockup", "caller": "MDM"}
 _VERSION_IN_BUY_PARAMS: Final = re.compile(r"(?:^|&)appExtVrsId=(\d{1,19})(?:&|$)", re.ASCII)
 
 
@@ -41,14 +42,7 @@ def look_up(
     """
     if not may_hold_credential(lookup_url, base_url):
         raise RequestRefused("The address of the store lookup is not Apple's; it is not asked.")
-    common = {
-        "version": "2",
-        "p": "mdm-lockup",
-        "caller": "MDM",
-        "platform": platform,
-        "cc": country.lower(),
-        "l": language,
-    }
+    common = {**QUESTION, "platform": platform, "cc": country.lower(), "l": language}
     found: dict[str, StoreItem] = {}
     wanted = iter(dict.fromkeys(filter(None, map(adam_id, adam_ids))))
     while batch := list(islice(wanted, AT_ONCE)):
