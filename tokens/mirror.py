@@ -23,8 +23,9 @@ from tokens.signals import Changes
 
 T = TypeVar("T")
 
-WRITE_ROWS: Final = 20_000
-"""Assignments written in one transaction: long enough to be quick, short enough not to hold up others on SQLite."""
+WRITE_ROWS: Final = 5_000
+"""Assignments written in one transaction: enough to be quick, few enough that pages are read meanwhile and that nobody
+waits long for SQLite's one writer."""
 PROGRESS_SECONDS: Final = 0.5
 ASSET_FIELDS: Final = (
     "product_type",
@@ -133,14 +134,16 @@ def level_assignments(run: SyncRun, token: ContentToken, client: AppleClient) ->
     taken out: the next sync does that.
     """
     keys = {
-        (adam_id, pricing): pk for pk, adam_id, pricing in token.assets.values_list("pk", "adam_id", "pricing_param")
+        (adam_id, pricing_param): pk
+        for pk, adam_id, pricing_param in token.assets.values_list("pk", "adam_id", "pricing_param")
     }
-    with staging.stage() as stage:
-        if is_clean := _stage(run, client.assignments(), keys, stage):
-            return _write_assignments(run, token, stage, is_clean)
-    with staging.stage() as stage:
-        is_clean = _stage(run, client.assignments(), keys, stage)
-        return _write_assignments(run, token, stage, is_clean)
+    with staging.stage(token) as stage:
+        added, is_clean = _stage(run, client.assignments(), keys, stage)
+        if is_clean:
+            return _write_rest(run, stage, added, is_clean)
+    with staging.stage(token) as stage:
+        again, is_clean = _stage(run, client.assignments(), keys, stage)
+        return _write_rest(run, stage, added + again, is_clean)
 
 
 def _read_all(run: SyncRun, read: Callable[[], Iterable[Page[T]]]) -> tuple[list[T], bool]:
@@ -161,37 +164,41 @@ def _read_all(run: SyncRun, read: Callable[[], Iterable[Page[T]]]) -> tuple[list
 
 def _stage(
     run: SyncRun, pages: Iterable[Page[AppleAssignment]], keys: dict[tuple[str, str], int], stage: staging.Stage
-) -> bool:
-    """Stream all pages into the stage; return whether they are one state of the list."""
+) -> tuple[int, bool]:
+    """Stream all pages into the stage; return the rows inserted meanwhile and whether the pages are one state."""
     walk = Walk(pages)
     shown_at = time.monotonic()
+    added = 0
     try:
         for page in walk:
             stage.add([(keys[row[:2]], row.serial_number, row.client_user_id) for row in page.items if row[:2] in keys])
+            if stage.to_insert >= WRITE_ROWS:
+                added += _insert_batch(run, stage)
             if time.monotonic() - shown_at > PROGRESS_SECONDS:
                 shown_at = time.monotonic()
                 run.renew(done=walk.rows, total=max(run.total or 0, walk.rows))
     except PageOutOfRange:
-        return False
+        return added, False
     run.renew(done=walk.rows, total=walk.rows)
-    return walk.is_clean
+    return added, walk.is_clean
 
 
-def _write_assignments(run: SyncRun, token: ContentToken, stage: staging.Stage, is_clean: bool) -> Changes:
-    missing, vanished = stage.compare(token)
-    vanished = vanished if is_clean else 0
-    run.renew(message=f"Storing {missing + vanished:,} changes" if missing + vanished else "")
-    now = timezone.now()
-    added = _in_batches(run, missing, lambda first, rows: stage.insert_missing(first, rows, now))
-    removed = _in_batches(run, vanished, stage.delete_vanished)
+def _write_rest(run: SyncRun, stage: staging.Stage, added: int, is_clean: bool) -> Changes:
+    stage.compare()
+    removed = 0
+    if stage.to_insert or (stage.to_delete and is_clean):
+        run.renew(message=f"Storing {stage.to_insert + stage.to_delete:,} changes")
+    while stage.to_insert:
+        added += _insert_batch(run, stage)
+    while stage.to_delete and is_clean:
+        with transaction.atomic():
+            run.renew()
+            removed += stage.delete(WRITE_ROWS)
     run.renew(message="")
     return Changes(SyncPhase.ASSIGNMENTS, added, 0, removed)
 
 
-def _in_batches(run: SyncRun, rows: int, write: Callable[[int, int], int]) -> int:
-    written = 0
-    for first in range(0, rows, WRITE_ROWS):
-        with transaction.atomic():
-            run.renew()
-            written += write(first, WRITE_ROWS)
-    return written
+def _insert_batch(run: SyncRun, stage: staging.Stage) -> int:
+    with transaction.atomic():
+        run.renew()
+        return stage.insert(WRITE_ROWS, timezone.now())

@@ -16,8 +16,8 @@ from django.db import connection
 
 from tokens.models import Assignment, ContentToken
 
-INSERT_ROWS: Final = 200
-"""Rows of one INSERT where there is no COPY: four values each, under SQLite's old limit of 999 variables."""
+INSERT_ROWS: Final = 300
+"""Rows of one INSERT where there is no COPY: three values each, under SQLite's old limit of 999 variables."""
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
 Row = tuple[int, str, str]
@@ -25,14 +25,12 @@ Row = tuple[int, str, str]
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
-    """Open an empty stage on the current connection, and clear it away afterwards."""
-    opened = Stage()
+def stage(token: ContentToken) -> Iterator[Stage]:
+    """Open an empty stage for the token on the current connection, and clear it away afterwards."""
+    opened = Stage(token)
     opened.clear()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "CREATE TEMPORARY TABLE staged (n bigint, asset_id bigint, serial_number text, client_user_id text)"
-        )
+        cursor.execute("CREATE TEMPORARY TABLE staged (asset_id bigint, serial_number text, client_user_id text)")
     try:
         yield opened
     finally:
@@ -40,11 +38,20 @@ def stage() -> Iterator[Stage]:
 
 
 class Stage:
-    """The assignments Apple lists for one token, on their way into the mirror."""
+    """The assignments Apple lists for one token, on their way into the mirror.
 
-    def __init__(self) -> None:
+    Where the mirror has nothing of the token yet (`is_first_import`), there is nothing to compare: all rows are
+    missing, and may be inserted while others are still being read.
+    """
+
+    def __init__(self, token: ContentToken) -> None:
+        self._token = token
+        self.is_first_import = not Assignment.objects.filter(asset__in=token.assets.values("pk")).exists()
         self.rows = 0
-        self._source = "staged"
+        self.missing = 0
+        self.vanished = 0
+        self._inserted_to = 0
+        self._deleted_to = 0
 
     def clear(self) -> None:
         """Drop the temporary tables."""
@@ -59,43 +66,60 @@ class Stage:
         else:
             self._insert(rows)
         self.rows += len(rows)
+        self.missing = self.rows if self.is_first_import else 0
 
-    def compare(self, token: ContentToken) -> tuple[int, int]:
-        """Find what the mirror lacks and what it has too much; return how many rows each.
-
-        Where the mirror has nothing of the token yet, there is nothing to compare: all rows are missing.
-        """
-        if not Assignment.objects.filter(asset__in=token.assets.values("pk")).exists():
-            return self.rows, 0
-        self._source = "missing"
+    def compare(self) -> None:
+        """Find what the mirror lacks (`missing`) and what it has too much (`vanished`)."""
+        if self.is_first_import:
+            return
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
                 cursor.execute("ANALYZE staged")
             else:
                 cursor.execute("CREATE INDEX staged_key ON staged (asset_id, serial_number, client_user_id)")
             cursor.execute(_MISSING)
-            cursor.execute(_VANISHED, [token.pk])
+            cursor.execute("CREATE INDEX missing_n ON missing (n)")
+            cursor.execute(_VANISHED, [self._token.pk])
+            cursor.execute("CREATE INDEX vanished_n ON vanished (n)")
             cursor.execute("SELECT (SELECT count(*) FROM missing), (SELECT count(*) FROM vanished)")
-            missing, vanished = cursor.fetchone()
-        return missing, vanished
+            self.missing, self.vanished = cursor.fetchone()
 
-    def insert_missing(self, first: int, rows: int, now: datetime) -> int:
-        """Write `rows` missing rows from number `first` (0-based) into the mirror; return how many were new."""
+    @property
+    def to_insert(self) -> int:
+        """Missing rows that were not inserted yet."""
+        return self.missing - self._inserted_to
+
+    @property
+    def to_delete(self) -> int:
+        """Vanished rows that were not deleted yet."""
+        return self.vanished - self._deleted_to
+
+    def insert(self, rows: int, now: datetime) -> int:
+        """Insert the next missing rows into the mirror; return how many were new."""
+        if self.is_first_import:
+            return self._insert_staged(now)
         with connection.cursor() as cursor:
-            cursor.execute(_INSERT_MISSING.format(source=self._source), [now, first, first + rows])
+            cursor.execute(_INSERT_MISSING, [now, self._inserted_to, self._inserted_to + rows])
+            self._inserted_to = min(self._inserted_to + rows, self.missing)
             return int(cursor.rowcount)
 
-    def delete_vanished(self, first: int, rows: int) -> int:
-        """Delete `rows` vanished rows from number `first` (0-based) from the mirror; return how many there were."""
+    def _insert_staged(self, now: datetime) -> int:
         with connection.cursor() as cursor:
-            cursor.execute(_DELETE_VANISHED, [first, first + rows])
+            cursor.execute(_INSERT_STAGED, [now])
+            new = int(cursor.rowcount)
+            cursor.execute("TRUNCATE staged" if connection.vendor == "postgresql" else "DELETE FROM staged")
+        self._inserted_to = self.missing
+        return new
+
+    def delete(self, rows: int) -> int:
+        """Delete the next vanished rows from the mirror; return how many there were."""
+        with connection.cursor() as cursor:
+            cursor.execute(_DELETE_VANISHED, [self._deleted_to, self._deleted_to + rows])
+            self._deleted_to = min(self._deleted_to + rows, self.vanished)
             return int(cursor.rowcount)
 
     def _copy(self, rows: Sequence[Row]) -> None:
-        lines = [
-            f"{n}\t{asset}\t{_plain(serial)}\t{_plain(user)}\n"
-            for n, (asset, serial, user) in enumerate(rows, start=self.rows)
-        ]
+        lines = [f"{asset}\t{_plain(serial)}\t{_plain(user)}\n" for asset, serial, user in rows]
         with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN") as copy:
             copy.write("".join(lines))
 
@@ -103,8 +127,8 @@ class Stage:
         with connection.cursor() as cursor:
             for start in range(0, len(rows), INSERT_ROWS):
                 part = rows[start : start + INSERT_ROWS]
-                values: list[Any] = [value for n, row in enumerate(part, self.rows + start) for value in (n, *row)]
-                placeholders = ",".join(["(%s,%s,%s,%s)"] * len(part))
+                values: list[Any] = [value for row in part for value in row]
+                placeholders = ",".join(["(%s,%s,%s)"] * len(part))
                 cursor.execute(f"INSERT INTO staged VALUES {placeholders}", values)  # noqa: S608
 
 
@@ -138,9 +162,10 @@ WHERE mirror.asset_id IN (SELECT id FROM tokens_asset WHERE token_id = %s)
   )
 """
 # A list that moved while it was read may show a row on two pages: the second is a conflict.
-_INSERT_MISSING = """
+_INSERT_STAGED = """
 INSERT INTO tokens_assignment (asset_id, serial_number, client_user_id, since)
-SELECT asset_id, serial_number, client_user_id, %s FROM {source} WHERE n >= %s AND n < %s
+SELECT asset_id, serial_number, client_user_id, %s FROM staged WHERE true
 ON CONFLICT DO NOTHING
 """
+_INSERT_MISSING = _INSERT_STAGED.replace("staged WHERE true", "missing WHERE n >= %s AND n < %s")
 _DELETE_VANISHED = "DELETE FROM tokens_assignment WHERE id IN (SELECT id FROM vanished WHERE n >= %s AND n < %s)"
