@@ -1,7 +1,8 @@
 """How long a sync takes beside a floor: a program that downloads and parses the same pages and COPYs the same rows.
 
 The floor writes into a table of the same shape with the same indexes, knows no versions, no leases, no comparison, and
-keeps nothing but the assignments. ``make bench`` measures 50,000 assignments; ``make bench SIZES="50000 1000000"`` the rest.
+keeps nothing but the assignments. ``make bench`` measures 50,000 assignments, ``SIZES="50000 1000000" make bench`` the
+large location too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import resource
 import time
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -32,8 +32,8 @@ ASSETS, USERS, DEVICES_PER_ASSIGNMENT = 200, 100, 0.1
 
 
 @pytest.fixture
-def location(simulator: Simulator, request: pytest.FixtureRequest, settings: Any) -> Iterator[bytes]:
-    """Yield the token file of a location with as many assignments as the test asks for."""
+def location(simulator: Simulator, request: pytest.FixtureRequest, settings: Any) -> bytes:
+    """Return the token file of a location with as many assignments as the test asks for."""
     if database.vendor != "postgresql":
         pytest.skip("the benchmark compares with PostgreSQL's COPY: run it with `make bench`")
     settings.APPLE_VPP_URL = simulator.apple
@@ -43,7 +43,7 @@ def location(simulator: Simulator, request: pytest.FixtureRequest, settings: Any
     )
     # The portal obeys Apple's own rate; here the machine is measured, not the waiting.
     simulator.tell("limits", maxRequestPerSecond=100_000)
-    yield made["token"].encode()
+    return made["token"].encode()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -61,7 +61,7 @@ def test_a_sync_beside_its_floor(size: int, location: bytes, simulator: Simulato
         f"\n{size:>9,} assignments, {ASSETS} assets, PostgreSQL"
         f"\n  floor      download and parse {floor_download:6.2f} s, COPY {floor_copy:6.2f} s"
         f"\n  first      {first:6.2f} s = {first / whole_floor:.2f} x floor ({size / first:,.0f} assignments a second)"
-        f"\n  unchanged  {again:6.2f} s = {again / whole_floor:.2f} x floor, {again / floor_download:.2f} x download alone"
+        f"\n  unchanged  {again:6.2f} s = {again / whole_floor:.2f} x floor, {again / floor_download:.2f} x download"
         f"\n  memory     peak grew by {grown:.0f} MiB while syncing"
     )
 
