@@ -9,7 +9,9 @@ from functools import lru_cache
 from django.conf import settings
 from django.core.cache import cache
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisUnreachable
+from redis.retry import Retry
 
 from tokens.apple import AppleClient, MdmInfo, ServiceConfig, Timeout, service_config
 from tokens.models import ContentToken, PortalIdentity
@@ -28,7 +30,9 @@ HASTY = Timeout(connect=3, read=8, total=12)
 @lru_cache(maxsize=1)
 def pace() -> RedisPace:
     """Return the pace all processes of the portal share."""
-    return RedisPace(Redis.from_url(settings.REDIS_URL, socket_timeout=3, socket_connect_timeout=2))
+    # One retry: the default ones would make a dead Redis cost five seconds before every process paces itself.
+    once = Retry(NoBackoff(), 1)
+    return RedisPace(Redis.from_url(settings.REDIS_URL, socket_timeout=3, socket_connect_timeout=2, retry=once))
 
 
 def service() -> ServiceConfig:
@@ -70,9 +74,12 @@ def connect(token: ContentToken, *, is_claimed: bool = True) -> Iterator[AppleCl
 
 
 @contextmanager
-def introduce(secret: Secret) -> Iterator[AppleClient]:
-    """Open a client for a token that is just being uploaded, with short time-outs: somebody is waiting."""
+def introduce(secret: Secret, fingerprint: str) -> Iterator[AppleClient]:
+    """Open a client for a token that is just being uploaded, with short time-outs: somebody is waiting.
+
+    Its location is not known yet, so it takes its turns under the file's fingerprint.
+    """
     with AppleClient(
-        settings.APPLE_VPP_URL, secret, mdm_id=None, pace=pace(), location_key="upload", timeout=HASTY
+        settings.APPLE_VPP_URL, secret, mdm_id=None, pace=pace(), location_key=fingerprint, timeout=HASTY
     ) as client:
         yield client

@@ -203,7 +203,7 @@ def _take_facts(token: ContentToken, facts: ClientConfig) -> None:
 
 def _ask_apple(vpp_token: VppToken) -> ClientConfig:
     try:
-        with connection.introduce(vpp_token.secret) as client:
+        with connection.introduce(vpp_token.secret, fingerprint(vpp_token)) as client:
             return client.client_config()
     except TokenRejected as error:
         sentence = {
