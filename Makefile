@@ -64,16 +64,16 @@ python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("VPP Portal needs Python 3.11 or newer, and $(PYTHON) is %d.%d: name a newer one with PYTHON=..." % (v[0], v[1]))'
 
 .venv/requirements.installed: requirements.lock | python
-	@$(PYTHON) -I vppportal/install.py requirements.lock
+	@$(PYTHON) -m vppportal.install requirements.lock
 	@touch $@
 
 # The development packages include all others.
 .venv/requirements-dev.installed: requirements-dev.lock requirements.lock | python
-	@$(PYTHON) -I vppportal/install.py requirements-dev.lock
+	@$(PYTHON) -m vppportal.install requirements-dev.lock
 	@touch $@ .venv/requirements.installed
 
 # A machine without npm gets one from PyPI, into .venv.
 .assets/fetched: static/package.json static/package-lock.json vppportal/assets.py requirements-node.lock | python
-	@command -v npm >/dev/null || $(PYTHON) -I vppportal/install.py requirements-node.lock
-	@$(PYTHON) -I vppportal/assets.py
+	@command -v npm >/dev/null || $(PYTHON) -m vppportal.install requirements-node.lock
+	@$(PYTHON) -m vppportal.assets
 	@touch $@

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -10,7 +11,7 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,15 +36,29 @@ FROM_ELSEWHERE = {
 class Run:
     """One run of the runner: what it prints, and every process it has started."""
 
-    def __init__(self, data: Path, port: int, *arguments: str, **variables: str) -> None:
+    def __init__(
+        self,
+        data: Path,
+        port: int,
+        *arguments: str,
+        before: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
+        **variables: str,
+    ) -> None:
         self.url = f"http://127.0.0.1:{port}"
         self.output = data.with_name(f"{data.name}.log")
         environment = {name: value for name, value in os.environ.items() if name not in FROM_ELSEWHERE}
         environment |= {"DATA_DIR": str(data), "PORT": str(port), "ADMIN_PASSWORD": PASSWORD, **variables}
-        command = [sys.executable, "-m", "vppportal", *arguments]
+        command = [*before, sys.executable, "-m", "vppportal", *arguments]
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=ROOT,
+                env=environment,
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     @property
@@ -106,6 +121,27 @@ def test_nothing_outlives_the_runner(start: Callable[..., Run], ending: signal.S
     programs = eventually(lambda: len(found := run.programs()) >= 9 and found, 20) or {}
     assert run.end(ending) == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
     eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 10)
+
+
+def test_closing_the_terminal_ends_everything(data: Path):
+    ours, theirs = pty.openpty()
+    try:
+        run = Run(data, free_port(), stdin=theirs)
+    finally:
+        os.close(theirs)
+    eventually(run.is_up, 60)
+    os.close(ours)
+    assert run.process.wait(30) == 0
+
+
+def test_losing_the_parent_ends_everything_when_it_was_asked_for(data: Path):
+    """make is the parent; the test's stand-in for it starts the runner and is killed."""
+    code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+    run = Run(data, free_port(), "--follow-parent", before=[sys.executable, "-c", code])
+    eventually(run.is_up, 60)
+    programs = run.programs()
+    assert run.end(signal.SIGKILL) == -signal.SIGKILL
+    eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 20)
 
 
 def test_the_runner_says_where_the_portal_is_and_how_to_get_in(start: Callable[..., Run], data: Path):

@@ -129,6 +129,6 @@ def test_a_signal_ends_every_wait(supervisor: Supervisor):
         supervisor.pause(0)
 
 
-def test_losing_the_parent_ends_every_wait(screen: Screen):
+def test_being_abandoned_ends_every_wait(screen: Screen):
     with pytest.raises(ToldToStop):
-        Supervisor(screen.say, parent=os.getppid() + 1).pause(0)
+        Supervisor(screen.say, is_abandoned=lambda: True).pause(0)

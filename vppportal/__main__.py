@@ -15,6 +15,7 @@ import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,6 +216,15 @@ def run(supervisor: Supervisor, given: dict[str, str], is_live: bool) -> None:
             supervisor.stop()
 
 
+def watch_for_loss(follow_parent: bool) -> Callable[[], bool]:
+    """Return a function that says whether the terminal was closed or, when it matters, the parent is gone.
+
+    A closed terminal is told by SIGHUP to its first process only: where that is make, it keeps the news to itself.
+    """
+    parent, has_terminal = os.getppid(), os.isatty(0)
+    return lambda: (follow_parent and os.getppid() != parent) or (has_terminal and not os.isatty(0))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m vppportal", description="Run the whole portal on this machine.")
     parser.add_argument(
@@ -224,9 +234,10 @@ def main() -> None:
         "--follow-parent", action="store_true", help="stop when the process that started this one is gone"
     )
     options = parser.parse_args()
-    supervisor = Supervisor(say_on_terminal, parent=os.getppid() if options.follow_parent else None)
+    supervisor = Supervisor(say_on_terminal, watch_for_loss(options.follow_parent))
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, supervisor.stop_soon)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup has its reason
+            signal.signal(number, supervisor.stop_soon)
     os.umask(0o077)  # keys and the database are for this user alone
     os.chdir(ROOT)  # the programs are found as modules of this folder
     given = dict(os.environ)

