@@ -1,0 +1,28 @@
+"""Forms of the App Catalog."""
+
+from __future__ import annotations
+
+from django import forms
+
+from catalog.models import CatalogSettings
+
+
+class SettingsForm(forms.ModelForm):
+    """The App Settings."""
+
+    class Meta:
+        model = CatalogSettings
+        fields = ["approval"]
+        widgets = {"approval": forms.RadioSelect}
+        help_texts = {"approval": "Concerns apps that are added from now on. Apps that already wait keep waiting."}
+
+
+class RejectForm(forms.Form):
+    """Why an app is rejected."""
+
+    reason = forms.CharField(
+        max_length=250,
+        widget=forms.Textarea(attrs={"rows": 2}),
+        help_text="Kept with the app's history.",
+        error_messages={"required": "Say why: others will look for the reason."},
+    )

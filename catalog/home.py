@@ -1,0 +1,105 @@
+"""The home page: what needs attention, and some totals. It looks down on everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, OuterRef, Q, Subquery, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from catalog.models import Addition, App, AppStatus, Outcome
+from tokens.diagnosis import diagnose
+from tokens.models import Asset, ContentToken, SyncRun, TokenStatus
+from vppportal.activity.models import Entry
+from vppportal.work import WorkState
+
+SOON = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something that needs a person: how bad it is (a tone of the status pills), what, and where to go."""
+
+    tone: str
+    sentence: str
+    url: str
+    step: str
+
+
+def home(request: HttpRequest) -> HttpResponse:
+    """Show what needs attention; before the first token the three steps to it."""
+    may_see = request.user.has_perm("tokens.view_contenttoken") and request.user.has_perm("catalog.view_app")
+    if not may_see:
+        return render(request, "home_without_role.html")
+    if not ContentToken.objects.kept().exists():
+        return render(request, "home_first.html")
+    context: dict[str, Any] = {"attention": list(_attention()), "totals": _totals()}
+    if request.user.has_perm("activity.view_entry"):
+        context["history"] = Entry.objects.all()[:8]
+    return render(request, "home.html", context)
+
+
+def _attention() -> Iterator[Attention]:
+    yield from _tokens()
+    failed = Addition.objects.filter(outcome=Outcome.NOT_FOUND, token__deleted_at=None)
+    for token in ContentToken.objects.kept().filter(additions__in=failed).annotate(failed=Count("additions")):
+        yield Attention(
+            "orange",
+            f"“{token}”: {_apps(token.failed)} not found in the App Store.",
+            f"{token.get_absolute_url()}?outcome={Outcome.NOT_FOUND}",
+            "Show",
+        )
+    if pending := App.objects.filter(status=AppStatus.PENDING).count():
+        url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
+        yield Attention("yellow", f"{_apps(pending)} waiting for approval.", url, "Decide")
+    if empty := _products_without_licenses():
+        yield Attention(
+            "yellow", f"{_apps(empty)} out of licenses.", f"{reverse('catalog')}?licenses=none_left", "Show"
+        )
+
+
+def _tokens() -> Iterator[Attention]:
+    for token in ContentToken.objects.kept().exclude(status=TokenStatus.ACTIVE):
+        diagnosis = diagnose(token)
+        if diagnosis is not None:
+            yield Attention("red", diagnosis.headline, token.get_absolute_url(), "See what to do")
+    active = ContentToken.objects.kept().filter(status=TokenStatus.ACTIVE)
+    for token in active.filter(expires_at__lt=timezone.now() + SOON).order_by("expires_at"):
+        days = max(0, (token.expires_at - timezone.now()).days)
+        sentence = f"“{token}” expires in {days} day{'' if days == 1 else 's'}."
+        yield Attention("orange", sentence, reverse("token-renew", args=[token.pk]), "Renew")
+    newest = SyncRun.objects.filter(token=OuterRef("pk")).order_by("-pk").values("state")[:1]
+    for token in active.annotate(last_state=Subquery(newest)).filter(last_state=WorkState.FAILED):
+        yield Attention("orange", f"The last sync of “{token}” failed.", token.get_absolute_url(), "Show")
+
+
+def _products_without_licenses() -> int:
+    owned = Asset.objects.filter(gone_at=None, token__deleted_at=None, product_type="App")
+    short = owned.values("adam_id").annotate(left=Sum("available"), unlimited=Count("pk", filter=Q(is_unlimited=True)))
+    return short.filter(left__lte=0, unlimited=0).count()
+
+
+def _totals() -> list[tuple[str, int, str]]:
+    owned = Asset.objects.filter(gone_at=None, token__deleted_at=None)
+    numbers = owned.aggregate(
+        total=Sum("total", filter=Q(is_unlimited=False), default=0),
+        available=Sum("available", filter=Q(is_unlimited=False), default=0),
+        assigned=Sum("assigned", default=0),
+    )
+    return [
+        ("VPP tokens", ContentToken.objects.kept().count(), reverse("tokens")),
+        ("Apps in the catalog", App.objects.count(), reverse("catalog")),
+        ("Licenses", numbers["total"], reverse("tokens")),
+        ("Assigned", numbers["assigned"], reverse("tokens")),
+        ("Available", numbers["available"], reverse("catalog")),
+    ]
+
+
+def _apps(number: int) -> str:
+    return f"{number:,} app{' is' if number == 1 else 's are'}"

@@ -1,0 +1,181 @@
+"""The catalog's lists: columns and filters of the App Catalog and of a token's apps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+import django_tables2 as tables
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest
+
+from catalog.models import Addition, App, AppStatus, Outcome
+from catalog.rows import TYPES
+from tokens.models import Asset, ContentToken
+from vppportal.columns import NAMED, Cell, Number, Pill, When
+from vppportal.groups.models import Platform
+from vppportal.lists import Search
+
+TYPE_NAMES = dict(TYPES)
+NONE_LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")]
+
+
+class LicenseCount(Number):
+    """A count of licenses; where they are unlimited the word says so."""
+
+    def render(self, value: int, record: Any) -> str:
+        """Return the number, or “Unlimited”."""
+        return "Unlimited" if record.is_unlimited else super().render(value)
+
+    def value(self, value: int, record: Any) -> int | str:
+        """Return the bare number, or “Unlimited”."""
+        return "Unlimited" if record.is_unlimited else value
+
+
+class AdditionTable(tables.Table):
+    """The reference's Token Details columns, and what else an administrator asks about."""
+
+    adam_id = tables.Column("iTunes App ID", attrs={"td": {"class": "font-tabular"}})
+    icon_url = Cell(
+        "catalog/_icon.html", verbose_name="App Icon", orderable=False, exclude_from_export=True, empty_values=()
+    )
+    name = Cell("catalog/_addition_name.html", verbose_name="App Name", empty_values=(), attrs=NAMED)
+    token = tables.Column(linkify=True)
+    type = tables.Column()
+    platforms = tables.Column(default="not known")
+    total = LicenseCount(verbose_name="Total License")
+    available = LicenseCount(verbose_name="Available License")
+    assigned = Number()
+    retired = Number(attrs={"th": {"class": "text-end wide-only"}, "td": {"class": "text-end font-tabular wide-only"}})
+    settled_at = When(verbose_name="Added Time", default="not yet")
+    outcome = Pill()
+    comment = Cell("catalog/_comment.html", verbose_name="Comments", orderable=False)
+
+    class Meta:
+        order_by = "name"
+
+    def render_type(self, value: str) -> str:
+        """Return the type's name."""
+        return TYPE_NAMES[value]
+
+    def render_platforms(self, value: str) -> str:
+        """Return the platforms in readable form."""
+        return value.replace(",", ", ")
+
+    def value_name(self, record: Any) -> str:
+        """Return the bare name."""
+        return record.name or ""
+
+    def value_comment(self, value: str) -> str:
+        """Return the bare comment."""
+        return value
+
+
+class AdditionFilter(django_filters.FilterSet):
+    """Finds rows of the Token Details page."""
+
+    q = Search("name", "adam_id")
+    outcome = django_filters.ChoiceFilter(label="Status", choices=Outcome.choices, empty_label="All")
+    type = django_filters.ChoiceFilter(label="Type", choices=TYPES, empty_label="All")
+    platform = django_filters.ChoiceFilter(
+        "platforms", "contains", choices=Platform.choices, label="Platform", empty_label="All"
+    )
+    licenses = django_filters.ChoiceFilter(choices=NONE_LEFT, method="by_licenses", label="Licenses", empty_label="All")
+
+    class Meta:
+        model = Addition
+        fields: list[str] = []
+
+    def by_licenses(self, rows: QuerySet[Addition], name: str, value: str) -> QuerySet[Addition]:
+        """Keep the rows with none, some or unlimited licenses left."""
+        return by_licenses(rows, value)
+
+
+def kept_tokens(request: HttpRequest | None) -> QuerySet[ContentToken]:
+    """Return the tokens to choose from."""
+    return ContentToken.objects.kept()
+
+
+class AddableFilter(AdditionFilter):
+    """The same across tokens."""
+
+    outcome = None
+    token = django_filters.ModelChoiceFilter(queryset=kept_tokens, empty_label="All", label="VPP token")
+
+
+class AppTable(tables.Table):
+    """The apps of the catalog."""
+
+    icon_url = Cell(
+        "catalog/_icon.html",
+        accessor="listing__icon_url",
+        verbose_name="Icon",
+        orderable=False,
+        exclude_from_export=True,
+        empty_values=(),
+    )
+    name = Cell("catalog/_app_name.html", verbose_name="App", empty_values=(), attrs=NAMED)
+    adam_id = tables.Column("iTunes App ID", visible=False)
+    bundle_id = tables.Column("Bundle ID", accessor="listing__bundle_id", visible=False)
+    is_custom = tables.Column("Type")
+    platforms = tables.Column(accessor="listing__platforms", default="not known")
+    version = tables.Column(accessor="listing__version", default="not known", orderable=False)
+    total = LicenseCount(verbose_name="Licenses")
+    available = LicenseCount()
+    assigned = Number()
+    token_count = Number(verbose_name="Tokens")
+    status = Pill()
+    added_at = When(verbose_name="Added")
+
+    class Meta:
+        order_by = "name"
+
+    def render_is_custom(self, value: bool) -> str:
+        """Return the type's name."""
+        return "B2B" if value else "iTunes"
+
+    def render_platforms(self, value: str) -> str:
+        """Return the platforms in readable form."""
+        return value.replace(",", ", ")
+
+    def value_name(self, record: Any) -> str:
+        """Return the bare name."""
+        return str(record)
+
+
+class AppFilter(django_filters.FilterSet):
+    """Finds apps."""
+
+    q = Search("name", "adam_id", "listing__bundle_id", "listing__developer")
+    is_custom = django_filters.TypedChoiceFilter(
+        label="Type", choices=[("", "All"), *TYPES[:2]], coerce=lambda value: value == "b2b"
+    )
+    platform = django_filters.ChoiceFilter(
+        "listing__platforms", "contains", choices=Platform.choices, label="Platform", empty_label="All"
+    )
+    status = django_filters.ChoiceFilter(choices=AppStatus.choices, empty_label="All")
+    token = django_filters.ModelChoiceFilter(
+        queryset=kept_tokens, method="by_token", empty_label="All", label="VPP token"
+    )
+    licenses = django_filters.ChoiceFilter(choices=NONE_LEFT, method="by_licenses", label="Licenses", empty_label="All")
+
+    class Meta:
+        model = App
+        fields: list[str] = []
+
+    def by_token(self, apps: QuerySet[App], name: str, token: ContentToken) -> QuerySet[App]:
+        """Keep the apps a token holds licenses of."""
+        return apps.filter(Exists(Asset.objects.filter(token=token, adam_id=OuterRef("adam_id"), gone_at=None)))
+
+    def by_licenses(self, apps: QuerySet[App], name: str, value: str) -> QuerySet[App]:
+        """Keep the apps with none, some or unlimited licenses left."""
+        return by_licenses(apps, value)
+
+
+def by_licenses(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+    """Keep rows by what is left of their licenses."""
+    if value == "unlimited":
+        return rows.filter(is_unlimited=True)
+    if value == "none_left":
+        return rows.filter(is_unlimited=False, available__lte=0)
+    return rows.filter(available__gt=0)

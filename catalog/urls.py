@@ -1,0 +1,25 @@
+"""Addresses of the home page, the App Catalog, and the pages of a token that show catalog rows."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from catalog import home, token_page, views
+
+urlpatterns = [
+    path("", home.home, name="home"),
+    #
+    path("catalog/", views.catalog, name="catalog"),
+    path("catalog/add/", views.catalog_add, name="catalog-add"),
+    path("catalog/approve/", views.apps_approve, name="apps-approve"),
+    path("catalog/settings/", views.catalog_settings, name="catalog-settings"),
+    path("catalog/<int:pk>/", views.app, name="app"),
+    path("catalog/<int:pk>/approve/", views.app_approve, name="app-approve"),
+    path("catalog/<int:pk>/reject/", views.app_reject, name="app-reject"),
+    #
+    path("tokens/<int:pk>/", token_page.token, name="token"),
+    path("tokens/<int:pk>/progress/", token_page.token_progress, name="token-progress"),
+    path("tokens/<int:pk>/retry/", token_page.token_retry, name="token-retry"),
+    path("tokens/<int:pk>/add-apps/", token_page.token_add_apps, name="token-add-apps"),
+    path("tokens/<int:pk>/delete/", token_page.token_delete, name="token-delete"),
+]

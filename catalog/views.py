@@ -1,0 +1,160 @@
+"""The pages of the App Catalog."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from catalog import additions, approvals
+from catalog.forms import RejectForm, SettingsForm
+from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings
+from catalog.rows import addition_rows, app_rows
+from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
+from catalog.token_page import say_what_was_added
+from tokens.models import Asset, ContentToken
+from vppportal.activity.models import Entry, record
+from vppportal.lists import Bulk, Empty, Listed, selected
+
+HISTORY_SHOWN = 20
+NOTHING_TO_ADD = Empty(
+    "Nothing to add by hand",
+    "Everything your VPP tokens own is in the App Catalog, or on its way into it by itself.",
+    icon="check2-circle",
+)
+
+
+@permission_required("catalog.view_app", raise_exception=True)
+def catalog(request: HttpRequest) -> HttpResponseBase:
+    """List the apps of the catalog."""
+    decides = request.GET.get("status") == AppStatus.PENDING and request.user.has_perm("catalog.approve_app")
+    has_tokens = ContentToken.objects.kept().exists()
+    listed = Listed(
+        request,
+        AppTable,
+        AppFilter,
+        app_rows(),
+        empty=Empty(
+            "No apps yet",
+            "Apps arrive from your VPP tokens. None has brought one yet."
+            if has_tokens
+            else "Apps arrive from VPP tokens. Add the first one, and its apps appear here.",
+            icon="grid",
+            action_url=reverse("tokens"),
+            action_label="Apple VPP Licenses",
+        ),
+        file_name="app-catalog",
+        bulk=[Bulk(reverse("apps-approve"), "Approve", "check-lg")] if decides else (),
+    )
+    return listed.page_or_part(title="App Catalog", actions="catalog/_more.html")
+
+
+@permission_required("catalog.view_app", raise_exception=True)
+def app(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show an app: what the store says, its licenses token by token, its policies and history."""
+    app = get_object_or_404(App.objects.select_related("listing", "added_by", "added_from"), pk=pk)
+    assets = Asset.objects.filter(adam_id=app.adam_id, gone_at=None, token__deleted_at=None).select_related("token")
+    context = {
+        "app": app,
+        "listing": app.listing,
+        "assets": assets.order_by("token__name", "pricing_param"),
+        "policies": [(app._meta.get_field(name), getattr(app, name)) for name in app.POLICY_FIELDS],
+        "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
+    }
+    return render(request, "catalog/app.html", context)
+
+
+@require_POST
+@permission_required("catalog.approve_app", raise_exception=True)
+def app_approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve an app."""
+    app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
+    if approvals.approve(app, request.user):
+        messages.success(request, f"“{app}” is approved.")
+    else:
+        messages.info(request, f"Somebody else has decided on “{app}” already.")
+    return redirect(app)
+
+
+@require_POST
+@permission_required("catalog.approve_app", raise_exception=True)
+def apps_approve(request: HttpRequest) -> HttpResponse:
+    """Approve the selected apps."""
+    approved = approvals.approve_all(selected(request, AppFilter, app_rows()), request.user)
+    messages.success(request, f"{approved:,} app{'' if approved == 1 else 's'} approved.")
+    return redirect("catalog")
+
+
+@permission_required("catalog.approve_app", raise_exception=True)
+def app_reject(request: HttpRequest, pk: int) -> HttpResponse:
+    """Reject an app, with a reason."""
+    app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
+    form = RejectForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if approvals.reject(app, request.user, form.cleaned_data["reason"]):
+            messages.success(request, f"“{app}” is rejected.")
+        else:
+            messages.info(request, f"Somebody else has decided on “{app}” already.")
+        return redirect(app)
+    context = {
+        "title": f"Reject “{app}”?",
+        "sentences": [
+            "The app stays in the catalog as rejected and cannot be distributed.",
+            "It can be approved later.",
+        ],
+        "form": form,
+        "verb": "Reject",
+        "back": app.get_absolute_url(),
+        "is_grave": True,
+    }
+    return render(request, "confirm.html", context, status=422 if form.errors else 200)
+
+
+@permission_required("catalog.add_app", raise_exception=True)
+def catalog_add(request: HttpRequest) -> HttpResponseBase:
+    """List what tokens own and is not added automatically; add what is ticked."""
+    rows = addition_rows().filter(outcome__in=ADDABLE_BY_HAND, token__deleted_at=None)
+    if request.method == "POST":
+        _add_by_hand(request, list(selected(request, AddableFilter, rows)))
+        return redirect("catalog")
+    listed = Listed(
+        request,
+        AdditionTable,
+        AddableFilter,
+        rows,
+        empty=NOTHING_TO_ADD,
+        file_name="apps-to-add",
+        bulk=[Bulk(reverse("catalog-add"), "Add to catalog", "plus-lg")],
+        hides=("settled_at", "retired"),
+    )
+    return listed.page_or_part(title="Add apps from VPP tokens")
+
+
+@permission_required("catalog.change_catalogsettings", raise_exception=True)
+def catalog_settings(request: HttpRequest) -> HttpResponse:
+    """Change the App Settings."""
+    form = SettingsForm(request.POST or None, instance=CatalogSettings.load())
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            settings = form.save()
+            record(request.user, "changed", settings, approval=settings.approval)
+        messages.success(request, "The App Settings are saved.")
+        return redirect("catalog-settings")
+    context = {"title": "App Settings", "form": form, "back": reverse("catalog"), "back_label": "App Catalog"}
+    return render(request, "form.html", context)
+
+
+def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:
+    by_token: dict[ContentToken, list[str]] = {}
+    for row in rows:
+        by_token.setdefault(row.token, []).append(row.adam_id)
+    user = cast(User, request.user)
+    say_what_was_added(request, sum(len(additions.add_by_hand(token, user, ids)) for token, ids in by_token.items()))

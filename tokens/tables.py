@@ -1,0 +1,82 @@
+"""The list of VPP tokens: its columns, filters, and the numbers beside each token."""
+
+from __future__ import annotations
+
+import django_filters
+import django_tables2 as tables
+from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
+
+from tokens.models import Asset, ContentToken, SyncRun, TokenStatus
+from vppportal.columns import NAMED, Actions, Cell, Number, Pill, When
+from vppportal.lists import Search
+
+
+def token_rows() -> QuerySet[ContentToken]:
+    """Return the kept tokens with what their row shows: apps, licenses without unlimited ones, the sync under way."""
+    assets = Asset.objects.filter(token=OuterRef("pk"), gone_at=None)
+    counted = assets.filter(is_unlimited=False)
+    return (
+        ContentToken.objects.kept()
+        .annotate(
+            app_count=_one(assets.values("token").annotate(number=Count("adam_id", distinct=True))),
+            license_count=_one(counted.values("token").annotate(number=Sum("total"))),
+            assigned_count=_one(assets.values("token").annotate(number=Sum("assigned"))),
+            available_count=_one(counted.values("token").annotate(number=Sum("available"))),
+            has_unlimited=Exists(assets.filter(is_unlimited=True)),
+        )
+        .prefetch_related(Prefetch("sync_runs", SyncRun.objects.open(), to_attr="open_runs"))
+    )
+
+
+def _one(numbers: QuerySet[Asset, dict[str, int]]) -> Coalesce:
+    return Coalesce(Subquery(numbers.order_by().values("number"), output_field=IntegerField()), 0)
+
+
+class TokenTable(tables.Table):
+    """VPP tokens."""
+
+    name = Cell("tokens/_name.html", verbose_name="Token", attrs=NAMED)
+    location_name = tables.Column(verbose_name="Location", visible=False)
+    organization = tables.Column(visible=False)
+    region = tables.Column()
+    status = Pill()
+    app_count = Number(verbose_name="Apps")
+    license_count = Cell("tokens/_licenses.html", verbose_name="Licenses", initial_sort_descending=True)
+    assigned_count = Number(verbose_name="Assigned", visible=False)
+    available_count = Number(verbose_name="Available", visible=False)
+    synced_at = Cell("tokens/_synced.html", verbose_name="Last sync", empty_values=())
+    expires_at = Cell("tokens/_expires.html", verbose_name="Expires")
+    uploaded_at = When(verbose_name="Uploaded", visible=False)
+    actions = Actions("tokens/_row_actions.html")
+
+    class Meta:
+        order_by = "name"
+
+    def value_name(self, value: str) -> str:
+        """Return the bare name."""
+        return value
+
+    def value_license_count(self, value: int) -> int:
+        """Return the bare number."""
+        return value
+
+    def value_synced_at(self, record: ContentToken) -> str:
+        """Return the exact time."""
+        return record.synced_at.isoformat() if record.synced_at else ""
+
+    def value_expires_at(self, record: ContentToken) -> str:
+        """Return the exact time."""
+        return record.expires_at.isoformat()
+
+
+class TokenFilter(django_filters.FilterSet):
+    """Finds tokens."""
+
+    q = Search("name", "location_name", "organization")
+    status = django_filters.ChoiceFilter(choices=TokenStatus.choices, empty_label="All")
+    region = django_filters.AllValuesFilter(empty_label="All")
+
+    class Meta:
+        model = ContentToken
+        fields: list[str] = []

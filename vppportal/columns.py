@@ -1,0 +1,78 @@
+"""The columns that lists share: numbers, times, status pills, yes or no, and a row's actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_tables2 as tables
+from django.utils.formats import number_format
+from django.utils.safestring import SafeString
+
+from vppportal.templatetags.portal import pill, when
+
+NAMED = {"td": {"class": "named"}}
+RIGHT = {"th": {"class": "text-end"}, "td": {"class": "text-end font-tabular"}}
+
+
+class Number(tables.Column):
+    """A count, right-aligned, largest first when sorted; zero is “0”, unknown is said in words."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("attrs", RIGHT)
+        super().__init__(initial_sort_descending=True, **kwargs)
+
+    def render(self, value: int) -> str:
+        """Return the number in the viewer's way of writing."""
+        return number_format(value)
+
+    def value(self, value: int) -> int:
+        """Return the bare number."""
+        return value
+
+
+class When(tables.Column):
+    """A time as people say it, with the exact one on hover; `default` is the word for never."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("default", "never")
+        super().__init__(**kwargs)
+
+    def render(self, value: Any) -> SafeString:
+        """Return the time in words."""
+        return when(value)
+
+    def value(self, value: Any) -> str:
+        """Return the exact time."""
+        return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+class Pill(tables.Column):
+    """A status with its word, its colour and its icon."""
+
+    def render(self, record: Any, bound_column: Any) -> SafeString:
+        """Return the pill."""
+        return pill(record, bound_column.accessor)
+
+    def value(self, record: Any, bound_column: Any) -> str:
+        """Return the status' word."""
+        return str(getattr(record, f"get_{bound_column.accessor}_display")())
+
+
+class Cell(tables.TemplateColumn):
+    """A cell with a template of its own; the template knows the row as `record`."""
+
+    def __init__(self, template_name: str, **kwargs: Any) -> None:
+        super().__init__(template_name=template_name, **kwargs)
+
+
+class Actions(Cell):
+    """What can be done to a row."""
+
+    def __init__(self, template_name: str) -> None:
+        super().__init__(
+            template_name,
+            verbose_name="Actions",
+            orderable=False,
+            exclude_from_export=True,
+            attrs={"th": {"class": "w-1 hushed"}, "td": {"class": "text-end text-nowrap"}},
+        )

@@ -1,0 +1,230 @@
+"""The pages about who receives apps: user groups, people, devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET
+
+from vppportal.groups.changes import keep, remove
+from vppportal.groups.forms import DeviceForm, GroupForm, PersonForm
+from vppportal.groups.models import Device, ManagedUser, UserGroup
+from vppportal.groups.picker import offer
+from vppportal.groups.tables import DeviceFilter, DeviceTable, GroupFilter, GroupTable, PersonFilter, PersonTable
+from vppportal.lists import Empty, Listed
+
+NO_GROUPS = Empty(
+    "No user groups yet",
+    "Put people into groups to restrict VPP tokens to them and, later, to send them apps.",
+    icon="people",
+)
+NO_PEOPLE = Empty("No people yet", "Add the people who receive apps. Administrators are not among them.", icon="person")
+NO_DEVICES = Empty("No devices yet", "Add a device by its serial number.", icon="phone")
+
+
+@permission_required("groups.view_usergroup", raise_exception=True)
+def groups(request: HttpRequest) -> HttpResponseBase:
+    """List the user groups."""
+    rows = UserGroup.objects.annotate(
+        people_count=_count(UserGroup.people.through.objects.filter(usergroup=OuterRef("pk")), "usergroup"),
+        token_count=_count(
+            UserGroup.tokens.through.objects.filter(usergroup=OuterRef("pk"), contenttoken__deleted_at=None),
+            "usergroup",
+        ),
+    )
+    listed = Listed(request, GroupTable, GroupFilter, rows, empty=NO_GROUPS, file_name="user-groups")
+    return listed.page_or_part(title="User groups", actions="groups/_group_add.html")
+
+
+@permission_required("groups.view_usergroup", raise_exception=True)
+def group(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Show a user group: the people in it, and the tokens restricted to it."""
+    group = get_object_or_404(UserGroup, pk=pk)
+    empty = Empty("Nobody is in this group yet", "Open a person and tick this group there.", icon="people")
+    listed = Listed(
+        request, PersonTable, PersonFilter, _people().filter(groups=group), empty=empty, file_name="people-of-group"
+    )
+    return listed.answer() or render(
+        request,
+        "groups/group.html",
+        {"list": listed, "group": group, "tokens": group.tokens.filter(deleted_at=None)},
+    )
+
+
+@permission_required("groups.add_usergroup", raise_exception=True)
+def group_add(request: HttpRequest) -> HttpResponse:
+    """Add a user group."""
+    return _edit(request, GroupForm(request.POST or None), "Add a user group", "groups")
+
+
+@permission_required("groups.change_usergroup", raise_exception=True)
+def group_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a user group."""
+    group = get_object_or_404(UserGroup, pk=pk)
+    return _edit(request, GroupForm(request.POST or None, instance=group), f"Edit {group}", group)
+
+
+@permission_required("groups.delete_usergroup", raise_exception=True)
+def group_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a user group, after saying what hangs on it."""
+    group = get_object_or_404(UserGroup, pk=pk)
+    alone = [
+        token.name
+        for token in group.tokens.filter(deleted_at=None).prefetch_related("restricted_to")
+        if len(token.restricted_to.all()) == 1
+    ]
+    sentences = [
+        f"The group “{group}” is deleted.",
+        f"{_number(group.people.count(), 'person is', 'people are')} in it; they stay, without the group.",
+        f"{_number(group.tokens.filter(deleted_at=None).count(), 'VPP token is', 'VPP tokens are')} restricted to it.",
+    ]
+    if alone:
+        sentences.append(
+            f"Restricted to this group only: {', '.join(alone)}. From then on everybody may receive licenses of "
+            f"{'this token' if len(alone) == 1 else 'these tokens'}."
+        )
+    return _delete(request, group, sentences, "groups")
+
+
+@require_GET
+@permission_required("groups.view_usergroup", raise_exception=True)
+def group_choices(request: HttpRequest) -> HttpResponse:
+    """Answer the search of a `GroupPicker`."""
+    name = request.GET.get("name", "groups")
+    choices = offer(request.GET.getlist(name), request.GET.get(f"{name}_search", ""))
+    return render(request, "groups/_choices.html", {"name": name, **choices})
+
+
+@permission_required("groups.view_manageduser", raise_exception=True)
+def people(request: HttpRequest) -> HttpResponseBase:
+    """List the people."""
+    listed = Listed(request, PersonTable, PersonFilter, _people(), empty=NO_PEOPLE, file_name="people")
+    return listed.page_or_part(title="People", actions="groups/_person_add.html")
+
+
+@permission_required("groups.view_manageduser", raise_exception=True)
+def person(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a person: the groups the person is in, and the devices."""
+    person = get_object_or_404(ManagedUser.objects.prefetch_related("groups", "devices"), pk=pk)
+    return render(request, "groups/person.html", {"person": person})
+
+
+@permission_required("groups.add_manageduser", raise_exception=True)
+def person_add(request: HttpRequest) -> HttpResponse:
+    """Add a person."""
+    return _edit(request, PersonForm(request.POST or None), "Add a person", "people")
+
+
+@permission_required("groups.change_manageduser", raise_exception=True)
+def person_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a person."""
+    person = get_object_or_404(ManagedUser, pk=pk)
+    return _edit(request, PersonForm(request.POST or None, instance=person), f"Edit {person}", person)
+
+
+@permission_required("groups.delete_manageduser", raise_exception=True)
+def person_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a person, after saying what hangs on it."""
+    person = get_object_or_404(ManagedUser, pk=pk)
+    sentences = [
+        f"{person} ({person.email}) is deleted, also from {person.groups.count():,} user groups.",
+        f"{_number(person.devices.count(), 'device stays', 'devices stay')}, without an owner.",
+        "To keep the record of somebody who left, edit the person instead and untick “active”.",
+    ]
+    return _delete(request, person, sentences, "people")
+
+
+@require_GET
+@permission_required("groups.view_manageduser", raise_exception=True)
+def person_suggestions(request: HttpRequest) -> HttpResponse:
+    """Suggest people whose e-mail address or name contains what was typed."""
+    typed = request.GET.get("owner", "")
+    found = ManagedUser.objects.filter(email__icontains=typed) | ManagedUser.objects.filter(name__icontains=typed)
+    return render(request, "groups/_suggestions.html", {"people": found[:10] if len(typed) > 1 else ()})
+
+
+@permission_required("groups.view_device", raise_exception=True)
+def devices(request: HttpRequest) -> HttpResponseBase:
+    """List the devices."""
+    rows = Device.objects.select_related("owner")
+    listed = Listed(request, DeviceTable, DeviceFilter, rows, empty=NO_DEVICES, file_name="devices")
+    return listed.page_or_part(title="Devices", actions="groups/_device_add.html")
+
+
+@permission_required("groups.view_device", raise_exception=True)
+def device(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a device."""
+    device = get_object_or_404(Device.objects.select_related("owner"), pk=pk)
+    return render(request, "groups/device.html", {"device": device})
+
+
+@permission_required("groups.add_device", raise_exception=True)
+def device_add(request: HttpRequest) -> HttpResponse:
+    """Add a device."""
+    return _edit(request, DeviceForm(request.POST or None), "Add a device", "devices")
+
+
+@permission_required("groups.change_device", raise_exception=True)
+def device_edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """Change a device."""
+    device = get_object_or_404(Device, pk=pk)
+    return _edit(request, DeviceForm(request.POST or None, instance=device), f"Edit {device}", device)
+
+
+@permission_required("groups.delete_device", raise_exception=True)
+def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a device, after saying what that means."""
+    device = get_object_or_404(Device, pk=pk)
+    sentences = [
+        f"The portal forgets the device {device.serial_number}{f' ({device.name})' if device.name else ''}.",
+        "Licenses it holds at Apple stay assigned to it.",
+    ]
+    return _delete(request, device, sentences, "devices")
+
+
+def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Model | str) -> HttpResponse:
+    if request.method == "POST" and "search_groups" not in request.POST and form.is_valid():
+        row = keep(form, request.user)
+        messages.success(request, f"“{row}” is saved.")
+        return redirect(row)
+    context = {"title": title, "form": form, "back": redirect(back).url}
+    return render(request, "form.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _delete(request: HttpRequest, row: Model, sentences: list[str], list_page: str) -> HttpResponse:
+    if request.method == "POST":
+        remove(row, request.user)
+        messages.success(request, f"“{row}” is deleted.")
+        return redirect(list_page)
+    context = {
+        "title": f"Delete “{row}”?",
+        "sentences": sentences,
+        "verb": "Delete",
+        "back": redirect(row).url,
+        "is_grave": True,
+    }
+    return render(request, "confirm.html", context)
+
+
+def _people() -> QuerySet[ManagedUser]:
+    return ManagedUser.objects.prefetch_related("groups").annotate(
+        device_count=_count(Device.objects.filter(owner=OuterRef("pk")), "owner")
+    )
+
+
+def _count(rows: QuerySet[Any], field: str) -> Coalesce:
+    """Count the rows of a subquery: joining them would multiply rows, and a page needs the numbers of 25 only."""
+    counted = rows.order_by().values(field).annotate(number=Count("*")).values("number")
+    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}" if count else f"No {one if one.endswith(' is') else many}"
