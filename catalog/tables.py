@@ -12,9 +12,10 @@ from django.http import HttpRequest
 from catalog.models import Addition, App, AppStatus, Outcome
 from catalog.rows import TYPES
 from tokens.models import Asset, ContentToken
-from vppportal.columns import NAMED, Cell, Number, Pill, When
+from vppportal.columns import ICON, NAMED, Cell, Number, Pill, When
 from vppportal.groups.models import Platform
 from vppportal.lists import Search
+from vppportal.templatetags.portal import spaced
 
 TYPE_NAMES = dict(TYPES)
 NONE_LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")]
@@ -37,7 +38,12 @@ class AdditionTable(tables.Table):
 
     adam_id = tables.Column("iTunes App ID", attrs={"td": {"class": "font-tabular"}})
     icon_url = Cell(
-        "catalog/_icon.html", verbose_name="App Icon", orderable=False, exclude_from_export=True, empty_values=()
+        "catalog/_icon.html",
+        verbose_name="App Icon",
+        orderable=False,
+        attrs=ICON,
+        exclude_from_export=True,
+        empty_values=(),
     )
     name = Cell("catalog/_addition_name.html", verbose_name="App Name", empty_values=(), attrs=NAMED)
     token = tables.Column(linkify=True)
@@ -60,7 +66,7 @@ class AdditionTable(tables.Table):
 
     def render_platforms(self, value: str) -> str:
         """Return the platforms in readable form."""
-        return value.replace(",", ", ")
+        return spaced(value)
 
     def value_name(self, record: Any) -> str:
         """Return the bare name."""
@@ -111,6 +117,7 @@ class AppTable(tables.Table):
         accessor="listing__icon_url",
         verbose_name="Icon",
         orderable=False,
+        attrs=ICON,
         exclude_from_export=True,
         empty_values=(),
     )
@@ -136,7 +143,7 @@ class AppTable(tables.Table):
 
     def render_platforms(self, value: str) -> str:
         """Return the platforms in readable form."""
-        return value.replace(",", ", ")
+        return spaced(value)
 
     def value_name(self, record: Any) -> str:
         """Return the bare name."""

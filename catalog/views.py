@@ -25,6 +25,7 @@ from vppportal.activity.models import Entry, record
 from vppportal.lists import Bulk, Empty, Listed, selected
 
 HISTORY_SHOWN = 20
+POLICY_HEADINGS = {"remove_on_": "Remove app on: ", "revoke_on_": "Revoke license on: "}
 NOTHING_TO_ADD = Empty(
     "Nothing to add by hand",
     "Everything your VPP tokens own is in the App Catalog, or on its way into it by itself.",
@@ -66,7 +67,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "app": app,
         "listing": app.listing,
         "assets": assets.order_by("token__name", "pricing_param"),
-        "policies": [(app._meta.get_field(name), getattr(app, name)) for name in app.POLICY_FIELDS],
+        "policies": [(_policy(app, name), getattr(app, name)) for name in app.POLICY_FIELDS],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
     }
     return render(request, "catalog/app.html", context)
@@ -133,7 +134,7 @@ def catalog_add(request: HttpRequest) -> HttpResponseBase:
         empty=NOTHING_TO_ADD,
         file_name="apps-to-add",
         bulk=[Bulk(reverse("catalog-add"), "Add to catalog", "plus-lg")],
-        hides=("settled_at", "retired"),
+        hides=("settled_at", "retired", "comment"),
     )
     return listed.page_or_part(title="Add apps from VPP tokens")
 
@@ -150,6 +151,12 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
         return redirect("catalog-settings")
     context = {"title": "App Settings", "form": form, "back": reverse("catalog"), "back_label": "App Catalog"}
     return render(request, "form.html", context)
+
+
+def _policy(app: App, name: str) -> str:
+    """Return the name of a policy together with the heading it has on the Policies tab."""
+    heading = next((words for start, words in POLICY_HEADINGS.items() if name.startswith(start)), "")
+    return f"{heading}{app._meta.get_field(name).verbose_name}"
 
 
 def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:

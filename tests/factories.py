@@ -185,7 +185,9 @@ class AssetFactory(DjangoModelFactory):
         model = Asset
 
     class Params:
-        book = factory.Trait(product_type=ProductType.BOOK, platforms="", is_revocable=False, is_device_assignable=False)
+        book = factory.Trait(
+            product_type=ProductType.BOOK, platforms="", is_revocable=False, is_device_assignable=False
+        )
         mac = factory.Trait(platforms="macOS", is_mac_only=True)
         unlimited = factory.Trait(is_unlimited=True, total=0, available=0)
         used_up = factory.Trait(total=40, available=0, assigned=40)
@@ -271,7 +273,8 @@ class EntryFactory(DjangoModelFactory):
 
 def bring_app(token: ContentToken, **listing: Any) -> Addition:
     """Return the addition of an app that a token owns and that is in the catalog."""
-    app = AppFactory(listing__storefront=token.region, added_from=token, **{f"listing__{k}": v for k, v in listing.items()})
+    facts = {f"listing__{name}": value for name, value in listing.items()}
+    app = AppFactory(listing__storefront=token.region, added_from=token, **facts)
     AssetFactory(token=token, adam_id=app.adam_id, platforms=app.listing.platforms)
     addition: Addition = AdditionFactory(token=token, adam_id=app.adam_id, app=app)
     return addition

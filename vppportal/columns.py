@@ -10,6 +10,7 @@ from django.utils.safestring import SafeString
 
 from vppportal.templatetags.portal import pill, when
 
+ICON = {"td": {"class": "pic"}}
 NAMED = {"td": {"class": "named"}}
 RIGHT = {"th": {"class": "text-end"}, "td": {"class": "text-end font-tabular"}}
 
@@ -74,5 +75,5 @@ class Actions(Cell):
             verbose_name="Actions",
             orderable=False,
             exclude_from_export=True,
-            attrs={"th": {"class": "w-1 hushed"}, "td": {"class": "text-end text-nowrap"}},
+            attrs={"th": {"class": "w-1 hushed"}, "td": {"class": "text-end text-nowrap acts"}},
         )

@@ -43,6 +43,7 @@ class PersonForm(forms.ModelForm):
 
     class Meta:
         model = ManagedUser
+        labels = {"email": "E-mail"}
         fields = ["name", "email", "managed_apple_account", "is_active", "groups"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import django_filters
 import django_tables2 as tables
 
-from vppportal.columns import Cell, Number, When
+from vppportal.columns import NAMED, Cell, Number, When
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.lists import Search
 
@@ -13,7 +13,7 @@ from vppportal.lists import Search
 class GroupTable(tables.Table):
     """User groups with what hangs on them."""
 
-    name = tables.Column(linkify=True)
+    name = tables.Column(linkify=True, attrs=NAMED)
     description = tables.Column(default="")
     people_count = Number(verbose_name="People")
     token_count = Number(verbose_name="VPP tokens restricted to it")
@@ -36,7 +36,7 @@ class GroupFilter(django_filters.FilterSet):
 class PersonTable(tables.Table):
     """People with their groups and devices."""
 
-    name = Cell("groups/_person.html", order_by="name")
+    name = Cell("groups/_person.html", order_by="name", attrs=NAMED)
     email = tables.Column(verbose_name="E-mail", visible=False)
     managed_apple_account = tables.Column(verbose_name="Managed Apple Account", default="none")
     groups = Cell("groups/_groups.html", verbose_name="User groups", orderable=False)
@@ -70,7 +70,7 @@ class PersonFilter(django_filters.FilterSet):
 class DeviceTable(tables.Table):
     """Devices with their owners."""
 
-    serial_number = tables.Column(linkify=True)
+    serial_number = tables.Column(linkify=True, attrs=NAMED)
     name = tables.Column(default="")
     platform = tables.Column()
     model = tables.Column(default="not known")

@@ -168,3 +168,9 @@ def duration(run: Any) -> str:
         return "not started"
     seconds = ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
     return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+
+
+@register.filter
+def spaced(names: str) -> str:
+    """Return names that are stored with commas only as one writes them."""
+    return names.replace(",", ", ")
