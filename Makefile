@@ -39,7 +39,7 @@ check: .venv/requirements-dev.installed .assets/fetched
 	@$(VENV) -m ruff check .
 	@$(VENV) -m ruff format --check .
 	@$(VENV) -m mypy
-	@$(VENV) -m djlint templates --lint --check --quiet
+	@$(VENV) -m djlint templates --lint --quiet
 	@$(VENV) -m bandit --quiet --recursive --severity-level medium --configfile pyproject.toml manage.py vppportal catalog tokens
 	@$(VENV) manage.py check --fail-level WARNING
 	@$(VENV) manage.py makemigrations --check --dry-run

@@ -69,7 +69,7 @@ def initialise(programs: Path, data: Path, password: str, user: str | None) -> N
         "--no-sync",
         "--encoding=UTF8",
     ]
-    command = [programs / "initdb", f"--pgdata={data}", "--locale=C.UTF-8", *options]
+    command: list[str | Path] = [programs / "initdb", f"--pgdata={data}", "--locale=C.UTF-8", *options]
     subprocess.run(command, check=True, user=user, cwd=data.parent, env=environment(), stdout=subprocess.DEVNULL)
 
 
@@ -107,7 +107,9 @@ def running() -> Iterator[str]:
         command = [str(programs / "postgres"), "-D", str(folder / "data"), "-p", str(port), *settings]
         server = subprocess.Popen(
             ["/bin/sh", "-c", UNTIL_INPUT_CLOSES, "postgres", *command],
-            **{"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {},
+            user=user,
+            group=pwd.getpwnam(user).pw_gid if user else None,
+            extra_groups=[] if user else None,
             stdin=subprocess.PIPE,
             cwd=folder,
             env=environment(),

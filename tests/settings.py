@@ -13,6 +13,7 @@ os.environ.setdefault("SECRET_KEY", "only-for-tests-only-for-tests-only-for-test
 os.environ.setdefault("TOKEN_ENCRYPTION_KEYS", Fernet.generate_key().decode())
 os.environ.setdefault("EMAIL_URL", "memorymail://")
 os.environ.setdefault("LOG_LEVEL", "WARNING")
+os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 # A test that keeps files asks for tmp_path.
 os.environ.setdefault("DATA_DIR", "/nonexistent")
 os.environ.setdefault("STATIC_ROOT", str(Path(__file__).resolve().parent.parent / "static"))

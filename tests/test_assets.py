@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from vppportal.assets import ROOT, SERVED, keep_served
+from vppportal.assets import SERVED, keep_served
+from vppportal.install import ROOT
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import requests
@@ -39,12 +40,12 @@ class Run:
     def __init__(
         self,
         data: Path,
-        port: int,
         *arguments: str,
         before: Sequence[str] = (),
         stdin: int = subprocess.DEVNULL,
-        **variables: str,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.output = data.with_name(f"{data.name}.log")
         environment = {name: value for name, value in os.environ.items() if name not in FROM_ELSEWHERE}
@@ -81,6 +82,11 @@ class Run:
             family |= more
         return {pid: line for pid, _, line in rows if pid in family - {self.process.pid}}
 
+    def all_programs(self) -> dict[int, str] | None:
+        """Return them when all are there: Valkey, simulator, web and its two, worker and its two, beat."""
+        programs = self.programs()
+        return programs if len(programs) >= 9 else None
+
     def end(self, number: signal.Signals) -> int:
         """Send a signal to the runner alone and return its exit code."""
         self.process.send_signal(number)
@@ -103,8 +109,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def start(data: Path) -> Iterator[Callable[..., Run]]:
     runs: list[Run] = []
 
-    def start(*arguments: str, folder: Path = data, port: int | None = None, **variables: str) -> Run:
-        runs.append(Run(folder, port or free_port(), *arguments, **variables))
+    def start(*arguments: str, **variables: str) -> Run:
+        runs.append(Run(data, *arguments, variables=variables))
         return runs[-1]
 
     yield start
@@ -117,8 +123,7 @@ def start(data: Path) -> Iterator[Callable[..., Run]]:
 def test_nothing_outlives_the_runner(start: Callable[..., Run], ending: signal.Signals):
     run = start()
     eventually(run.is_up, 60)
-    # Valkey, the simulator, web with two workers, a Celery worker with two of its own, beat.
-    programs = eventually(lambda: len(found := run.programs()) >= 9 and found, 20) or {}
+    programs = eventually(run.all_programs, 20)
     assert run.end(ending) == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
     eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 10)
 
@@ -126,7 +131,7 @@ def test_nothing_outlives_the_runner(start: Callable[..., Run], ending: signal.S
 def test_closing_the_terminal_ends_everything(data: Path):
     ours, theirs = pty.openpty()
     try:
-        run = Run(data, free_port(), stdin=theirs)
+        run = Run(data, stdin=theirs)
     finally:
         os.close(theirs)
     eventually(run.is_up, 60)
@@ -137,7 +142,7 @@ def test_closing_the_terminal_ends_everything(data: Path):
 def test_losing_the_parent_ends_everything_when_it_was_asked_for(data: Path):
     """make is the parent; the test's stand-in for it starts the runner and is killed."""
     code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
-    run = Run(data, free_port(), "--follow-parent", before=[sys.executable, "-c", code])
+    run = Run(data, "--follow-parent", before=[sys.executable, "-c", code])
     eventually(run.is_up, 60)
     programs = run.programs()
     assert run.end(signal.SIGKILL) == -signal.SIGKILL
@@ -173,7 +178,7 @@ def test_a_part_that_dies_is_started_again(start: Callable[..., Run]):
 def test_a_port_in_use_is_said_in_one_sentence(start: Callable[..., Run]):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        run = start(port=port)
+        run = start(PORT=str(port))
         assert run.process.wait(30) == 1
     assert run.text.strip() == (
         f"Port {port} is in use by another program: stop it or choose another port, "
