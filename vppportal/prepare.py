@@ -40,7 +40,8 @@ def collect_static() -> None:
     mark = hashlib.sha256("\n".join(marks).encode()).hexdigest()
     made_from = Path(settings.STATIC_ROOT) / ".made-from"
     if not made_from.is_file() or made_from.read_text() != mark:
-        call_command("collectstatic", interactive=False, verbosity=0)
+        # Without clearing, a file that is older than its collected copy would not replace it.
+        call_command("collectstatic", interactive=False, verbosity=0, clear=True)
         made_from.write_text(mark)
 
 
