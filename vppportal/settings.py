@@ -174,15 +174,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
 }
 CELERY_TASK_PUBLISH_RETRY = False
-CELERY_BEAT_SCHEDULER = "redbeat.RedBeatScheduler"
+CELERY_BEAT_SCHEDULER = "vppportal.timetable.Timetable"
 # How long a beat that died keeps a second one from taking over.
-BEAT_LOCK_SECONDS = 30
-CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+BEAT_LOCK_SECONDS = 10
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
-    "pick up due work": {"task": "tokens.tasks.sweep", "schedule": 15.0},
+    "pick up due work": {"task": "tokens.tasks.sweep", "schedule": 10.0},
     "ask for syncs that are due": {"task": "tokens.tasks.schedule_syncs", "schedule": 60.0},
-    "add apps that are waiting": {"task": "catalog.tasks.sweep", "schedule": 15.0},
+    "add apps that are waiting": {"task": "catalog.tasks.sweep", "schedule": 10.0},
     "forget old sync records": {"task": "tokens.tasks.forget_old_runs", "schedule": crontab(hour="3", minute="10")},
 }
 
