@@ -86,11 +86,9 @@ def _products_without_licenses() -> int:
 
 
 def _totals() -> list[tuple[str, int, str]]:
-    owned = Asset.objects.filter(gone_at=None, token__deleted_at=None)
-    numbers = owned.aggregate(
-        total=Sum("total", filter=Q(is_unlimited=False), default=0),
-        available=Sum("available", filter=Q(is_unlimited=False), default=0),
-        assigned=Sum("assigned", default=0),
+    counted = Asset.objects.filter(gone_at=None, token__deleted_at=None, is_unlimited=False)
+    numbers = counted.aggregate(
+        total=Sum("total", default=0), assigned=Sum("assigned", default=0), available=Sum("available", default=0)
     )
     return [
         ("VPP tokens", ContentToken.objects.kept().count(), reverse("tokens")),

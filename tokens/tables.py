@@ -21,7 +21,7 @@ def token_rows() -> QuerySet[ContentToken]:
         .annotate(
             app_count=_one(assets.values("token").annotate(number=Count("adam_id", distinct=True))),
             license_count=_one(counted.values("token").annotate(number=Sum("total"))),
-            assigned_count=_one(assets.values("token").annotate(number=Sum("assigned"))),
+            assigned_count=_one(counted.values("token").annotate(number=Sum("assigned"))),
             available_count=_one(counted.values("token").annotate(number=Sum("available"))),
             has_unlimited=Exists(assets.filter(is_unlimited=True)),
         )

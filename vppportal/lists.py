@@ -93,6 +93,8 @@ class Listed:
     ) -> None:
         self.request = request
         self.filterset = filterset_class(request.GET, rows, request=request)
+        # A window over the list may have fields of the same names.
+        self.filterset.form.auto_id = "filter_%s"
         self.hides = tuple(hides)
         self.table_class = table_class
         self.table = self._table(self.filterset.qs)
@@ -144,6 +146,11 @@ class Listed:
         if self.working:
             return "working"
         return "unknown" if self.unknown else "nothing"
+
+    @property
+    def has_filters(self) -> bool:
+        """Is there, or may there soon be, anything to narrow down?"""
+        return self.state not in ("nothing", "unknown")
 
     @property
     def pages(self) -> list[Any]:

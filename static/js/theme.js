@@ -1,3 +1,4 @@
+// The key is the one that the Django admin uses, which also knows "auto".
 // Runs before the first paint, so that no page flashes in the wrong colours.
 (() => {
   const root = document.documentElement;
@@ -6,7 +7,7 @@
   const show = () => {
     let kept = null;
     try { kept = localStorage.getItem("theme"); } catch { /* storage switched off: follow the system */ }
-    root.dataset.bsTheme = kept || (dark.matches ? "dark" : "light");
+    root.dataset.bsTheme = ["light", "dark"].includes(kept) ? kept : dark.matches ? "dark" : "light";
   };
   dark.addEventListener("change", show);
   show();

@@ -1,0 +1,115 @@
+"""Django admin of what Apple says: to look at only, and without the tokens' secrets."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from tokens.models import (
+    Asset,
+    Assignment,
+    ClientUser,
+    ContentToken,
+    Listing,
+    PortalIdentity,
+    SyncRun,
+)
+from vppportal.readonly import ReadOnlyAdmin
+
+
+@admin.register(ContentToken)
+class ContentTokenAdmin(ReadOnlyAdmin):
+    list_display = [
+        "name",
+        "location_name",
+        "organization",
+        "region",
+        "status",
+        "expires_at",
+        "synced_at",
+        "deleted_at",
+    ]
+    list_filter = ["status", "region"]
+    search_fields = ["name", "location_name", "organization", "location_id"]
+    exclude = ["secret"]
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ReadOnlyAdmin):
+    list_display = [
+        "pk",
+        "token",
+        "reason",
+        "state",
+        "phase",
+        "done",
+        "total",
+        "created_at",
+        "finished_at",
+        "last_error",
+    ]
+    list_filter = ["state", "reason"]
+    list_select_related = ["token"]
+    search_fields = ["token__name", "last_error"]
+    show_full_result_count = False
+
+
+@admin.register(Listing)
+class ListingAdmin(ReadOnlyAdmin):
+    list_display = [
+        "adam_id",
+        "storefront",
+        "name",
+        "outcome",
+        "is_custom",
+        "version",
+        "platforms",
+        "checked_at",
+        "state",
+    ]
+    list_filter = ["outcome", "is_custom", "state"]
+    search_fields = ["adam_id", "name", "bundle_id"]
+    show_full_result_count = False
+
+
+@admin.register(Asset)
+class AssetAdmin(ReadOnlyAdmin):
+    list_display = [
+        "adam_id",
+        "token",
+        "pricing_param",
+        "product_type",
+        "total",
+        "available",
+        "assigned",
+        "is_unlimited",
+    ]
+    list_filter = ["product_type", "is_unlimited", "is_mac_only"]
+    list_select_related = ["token"]
+    search_fields = ["=adam_id", "token__name"]
+    show_full_result_count = False
+
+
+@admin.register(Assignment)
+class AssignmentAdmin(ReadOnlyAdmin):
+    """Millions of rows: found by the exact serial number or client user id, never counted in full."""
+
+    list_display = ["asset", "serial_number", "client_user_id", "since"]
+    list_select_related = ["asset"]
+    search_fields = ["=serial_number", "=client_user_id"]
+    ordering = ["-pk"]
+    raw_id_fields = ["asset"]
+    show_full_result_count = False
+
+
+@admin.register(ClientUser)
+class ClientUserAdmin(ReadOnlyAdmin):
+    list_display = ["client_user_id", "email", "status", "token"]
+    list_filter = ["status"]
+    list_select_related = ["token"]
+    search_fields = ["=client_user_id", "email"]
+    show_full_result_count = False
+
+
+@admin.register(PortalIdentity)
+class PortalIdentityAdmin(ReadOnlyAdmin):
+    list_display = ["mdm_id"]

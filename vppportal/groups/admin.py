@@ -1,0 +1,30 @@
+"""Django admin of who receives apps."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from vppportal.groups.models import Device, ManagedUser, UserGroup
+
+
+@admin.register(UserGroup)
+class UserGroupAdmin(admin.ModelAdmin):
+    list_display = ["name", "description", "created_at"]
+    search_fields = ["name", "description"]
+
+
+@admin.register(ManagedUser)
+class ManagedUserAdmin(admin.ModelAdmin):
+    list_display = ["name", "email", "managed_apple_account", "is_active"]
+    list_filter = ["is_active"]
+    search_fields = ["name", "email", "managed_apple_account"]
+    autocomplete_fields = ["groups"]
+
+
+@admin.register(Device)
+class DeviceAdmin(admin.ModelAdmin):
+    list_display = ["serial_number", "name", "platform", "model", "os_version", "owner"]
+    list_filter = ["platform"]
+    list_select_related = ["owner"]
+    search_fields = ["serial_number", "name"]
+    autocomplete_fields = ["owner"]
