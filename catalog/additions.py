@@ -24,19 +24,36 @@ BATCH = 500
 
 def add(token: ContentToken) -> int:
     """Bring what the token owns into the catalog, as far as the store has answered; return the rows settled."""
-    _enroll(token)
-    _follow_switch(token)
-    _follow_region(token)
+    with transaction.atomic():
+        if not _hold(token):
+            return 0
+        _enroll(token)
+        _found_after_all(token).update(outcome=Outcome.WAITING, settled_at=None)
+        _follow_switch(token)
+        _follow_region(token)
     return sum(_settle(token, batch) for batch in _waiting(token))
 
 
 def tokens_with_work() -> list[int]:
-    """Return the tokens that own something not yet enrolled, or wait for an answer that has come meanwhile."""
+    """Return the tokens that own something `add` would do something about."""
+    token, region = OuterRef("pk"), OuterRef("region")
     own = Addition.objects.filter(token=OuterRef("token"), adam_id=OuterRef("adam_id"))
-    unenrolled = Asset.objects.filter(token=OuterRef("pk"), gone_at=None).exclude(Exists(own))
-    answered = _answered(OuterRef(OuterRef("pk")), OuterRef(OuterRef("region"))).filter(adam_id=OuterRef("adam_id"))
-    waiting = Addition.objects.filter(token=OuterRef("pk"), outcome=Outcome.WAITING).filter(Exists(answered))
-    return list(ContentToken.objects.kept().filter(Exists(unenrolled) | Exists(waiting)).values_list("pk", flat=True))
+    unenrolled = Asset.objects.filter(token=token, gone_at=None).exclude(Exists(own))
+    of_token = Addition.objects.filter(token=token)
+    answered = _answered(OuterRef(token), OuterRef(region)).filter(adam_id=OuterRef("adam_id"))
+    found = _found(OuterRef(region)).filter(adam_id=OuterRef("adam_id"))
+    waiting = Exists(of_token.filter(outcome=Outcome.WAITING))
+    return list(
+        ContentToken.objects.kept()
+        .filter(
+            Exists(unenrolled)
+            | Exists(of_token.filter(outcome=Outcome.WAITING).filter(Exists(answered)))
+            | Exists(of_token.filter(outcome=Outcome.NOT_FOUND).filter(Exists(found)))
+            | Q(Exists(of_token.filter(outcome=Outcome.SWITCHED_OFF)), add_apps_automatically=True)
+            | Q(waiting, add_apps_automatically=False)
+        )
+        .values_list("pk", flat=True)
+    )
 
 
 def retry(token: ContentToken, by: User, adam_ids: Collection[str] | None = None) -> int:
@@ -45,6 +62,8 @@ def retry(token: ContentToken, by: User, adam_ids: Collection[str] | None = None
     if adam_ids is not None:
         failed = failed.filter(adam_id__in=adam_ids)
     with transaction.atomic():
+        if not _hold(token):
+            return 0
         wanted = list(failed.values_list("adam_id", flat=True))
         listings.ask_again(token, wanted)
         failed.update(outcome=Outcome.WAITING, settled_at=None)
@@ -60,12 +79,20 @@ def add_by_hand(token: ContentToken, by: User, adam_ids: Collection[str]) -> lis
     """
     wanted = token.additions.filter(adam_id__in=adam_ids, outcome__in=ADDABLE_BY_HAND)
     with transaction.atomic():
-        found = list(_found(token, list(wanted.values_list("adam_id", flat=True))))
+        if not _hold(token):
+            return []
+        found = list(_found(token.region).filter(adam_id__in=wanted.values("adam_id")).order_by("adam_id"))
         _take_in(token, found, ADDABLE_BY_HAND, by)
         apps = list(App.objects.filter(adam_id__in=[listing.adam_id for listing in found]).select_related("listing"))
         for app in apps:
             record(by, "added to the App Catalog", app, token=token.name)
     return apps
+
+
+def _hold(token: ContentToken) -> bool:
+    """Let nobody else settle, edit or delete the token before the transaction ends; False where it is deleted."""
+    held = ContentToken.objects.kept().select_for_update(of=("self",), no_key=True).filter(pk=token.pk)
+    return held.first() is not None
 
 
 def _enroll(token: ContentToken) -> None:
@@ -78,7 +105,7 @@ def _enroll(token: ContentToken) -> None:
     Addition.objects.bulk_create(
         [
             Addition(token=token, adam_id=adam_id, outcome=_first_outcome(token, product_type, is_mac_only))
-            for adam_id, product_type, is_mac_only in missing.distinct().iterator()
+            for adam_id, product_type, is_mac_only in missing.distinct().order_by("adam_id")
         ],
         ignore_conflicts=True,
         batch_size=BATCH,
@@ -93,6 +120,12 @@ def _first_outcome(token: ContentToken, product_type: str, is_mac_only: bool) ->
     return Outcome.WAITING if token.add_apps_automatically else Outcome.SWITCHED_OFF
 
 
+def _found_after_all(token: ContentToken) -> QuerySet[Addition]:
+    """Return the additions that failed, and of which the store of the token's region knows by now."""
+    found = _found(token.region).filter(adam_id=OuterRef("adam_id"))
+    return token.additions.filter(outcome=Outcome.NOT_FOUND).filter(Exists(found))
+
+
 def _follow_switch(token: ContentToken) -> None:
     """Take “Add apps automatically” being switched on or off into account for what is not settled."""
     now_off, now_on = Outcome.SWITCHED_OFF, Outcome.WAITING
@@ -102,7 +135,7 @@ def _follow_switch(token: ContentToken) -> None:
 
 def _follow_region(token: ContentToken) -> None:
     """Show the apps a token brought as the App Store of its present region has them."""
-    here = Listing.objects.filter(adam_id=OuterRef("adam_id"), storefront=token.region, outcome=ListingOutcome.FOUND)
+    here = _found(token.region).filter(adam_id=OuterRef("adam_id"))
     abroad = App.objects.filter(added_from=token).exclude(listing__storefront=token.region)
     abroad.filter(Exists(here)).update(listing_id=Subquery(here.values("pk")[:1]))
 
@@ -126,18 +159,19 @@ def _waiting(token: ContentToken) -> Iterator[list[str]]:
 
 def _answered(token: object, region: object) -> QuerySet[Listing]:
     """Listings that settle a token's addition: found by anybody, or not found with this token's own credential."""
-    return Listing.objects.filter(storefront=region).filter(
-        Q(outcome=ListingOutcome.FOUND) | Q(outcome=ListingOutcome.NOT_FOUND, checked_with=token)
-    )
+    in_vain = Q(outcome=ListingOutcome.NOT_FOUND, checked_with=token)
+    return Listing.objects.filter(storefront=region).filter(Q(outcome=ListingOutcome.FOUND) | in_vain)
 
 
-def _found(token: ContentToken, adam_ids: Collection[str]) -> QuerySet[Listing]:
-    return Listing.objects.filter(adam_id__in=adam_ids, storefront=token.region, outcome=ListingOutcome.FOUND)
+def _found(region: object) -> QuerySet[Listing]:
+    return Listing.objects.filter(storefront=region, outcome=ListingOutcome.FOUND)
 
 
 def _settle(token: ContentToken, adam_ids: list[str]) -> int:
     with transaction.atomic():
-        found = list(_found(token, adam_ids))
+        if not _hold(token):
+            return 0
+        found = list(_found(token.region).filter(adam_id__in=adam_ids).order_by("adam_id"))
         settled = _take_in(token, found, (Outcome.WAITING,), by=None)
         missing = sorted(set(adam_ids) - {listing.adam_id for listing in found})
         not_found = _close(token, (Outcome.WAITING,), Outcome.NOT_FOUND, missing)
@@ -181,6 +215,7 @@ def _app_of_addition() -> Subquery:
 
 
 def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> None:
+    """Create those that are not there. `found` is in one order everywhere, or two tokens could wait in a circle."""
     status = AppStatus.PENDING if CatalogSettings.load().requires_approval(token) else AppStatus.AVAILABLE
     policies = {name: getattr(token, name) for name in token.POLICY_FIELDS}
     App.objects.bulk_create(

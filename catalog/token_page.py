@@ -20,7 +20,7 @@ from catalog import additions
 from catalog.models import ADDABLE_BY_HAND, Outcome
 from catalog.rows import addition_rows
 from catalog.tables import AdditionFilter, AdditionTable
-from tokens import registration
+from tokens import removal
 from tokens.diagnosis import diagnose
 from tokens.models import Asset, ContentToken, SyncRun
 from tokens.tasks import look_up_listings, purge_token
@@ -100,7 +100,7 @@ def token_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a token out of service, after saying what hangs on it."""
     token = get_object_or_404(ContentToken.objects.kept(), pk=pk)
     if request.method == "POST":
-        registration.delete(token, by=cast(User, request.user))
+        removal.delete(token, by=cast(User, request.user))
         nudge(purge_token, token.pk)
         messages.success(request, f"“{token}” is deleted.")
         return redirect("tokens")
@@ -133,9 +133,8 @@ def _summary(token: ContentToken, latest: SyncRun | None) -> dict[str, Any]:
         "outcomes": [(outcome, counts[outcome]) for outcome in Outcome if counts.get(outcome)],
         "failed": counts.get(Outcome.NOT_FOUND, 0),
         "numbers": token.assets.filter(gone_at=None, is_unlimited=False).aggregate(
-            total=Sum("total", default=0), available=Sum("available", default=0)
+            total=Sum("total", default=0), assigned=Sum("assigned", default=0), available=Sum("available", default=0)
         ),
-        "assigned": token.assets.aggregate(assigned=Sum("assigned", default=0))["assigned"],
     }
 
 

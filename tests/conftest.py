@@ -12,8 +12,10 @@ import pytest
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
+from tests.locations import Location
 from tests.portal import Portal, Template
 from tests.processes import Simulator, Valkey
+from vppportal.simulator import Simulator as SimulatorHere
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_OPTIONS = [
@@ -40,6 +42,34 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
 def empty_valkey(valkey: Valkey) -> None:
     """No test sees the cache, locks or messages of another."""
     valkey.flush()
+
+
+@pytest.fixture(scope="session")
+def simulator_here() -> Iterator[SimulatorHere]:
+    """One simulator in this process for all tests that want one."""
+    with SimulatorHere(seed=1, event_seconds=0.01) as running:
+        yield running
+
+
+@pytest.fixture
+def sim(simulator_here: SimulatorHere, settings: Any) -> SimulatorHere:
+    """The simulator in this process, put back to its beginning; the portal takes it for Apple."""
+    simulator_here.control("reset")
+    simulator_here.control("limits", maxRequestPerSecond=100_000)
+    settings.APPLE_VPP_URL = simulator_here.apple_url
+    return simulator_here
+
+
+@pytest.fixture
+def make_location(sim: SimulatorHere) -> Callable[..., Location]:
+    """Make locations of any size in the simulator."""
+    return lambda **size: Location(sim, sim.control("locations", **size)["key"])
+
+
+@pytest.fixture
+def location(make_location: Callable[..., Location]) -> Location:
+    """A small location: five apps held by three people and eight devices."""
+    return make_location(assets=5, assignments=30, users=3, devices=8)
 
 
 @pytest.fixture

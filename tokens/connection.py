@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 
 from django.conf import settings
 from django.core.cache import cache
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisUnreachable
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from tokens.apple import AppleClient, MdmInfo, ServiceConfig, Timeout, service_config
+from tokens.apple import AppleClient, AppleError, AppleUnavailable, MdmInfo, ServiceConfig, Timeout, service_config
 from tokens.models import ContentToken, PortalIdentity
 from tokens.pace import RedisPace
 from tokens.secret import Secret
@@ -36,16 +36,23 @@ def pace() -> RedisPace:
 
 
 def service() -> ServiceConfig:
-    """Return Apple's service config, fetched once every five minutes for the whole installation; raises AppleError."""
+    """Return Apple's service config, fetched once every five minutes for the whole installation.
+
+    Raises AppleUnavailable only: the request carries no token, so its failure says nothing about one.
+    """
     key = f"apple-service-config:{settings.APPLE_VPP_URL}"
-    try:
+    with suppress(RedisError):
         known = cache.get(key)
         if isinstance(known, ServiceConfig):
             return known
+    try:
         config = service_config(settings.APPLE_VPP_URL, timeout=HASTY)
+    except AppleUnavailable:
+        raise
+    except AppleError as error:
+        raise AppleUnavailable(f"Apple's service config cannot be read: {error}") from error
+    with suppress(RedisError):
         cache.set(key, config, SERVICE_CONFIG_SECONDS)
-    except RedisUnreachable:
-        config = service_config(settings.APPLE_VPP_URL, timeout=HASTY)
     return config
 
 

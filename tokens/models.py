@@ -7,7 +7,6 @@ choose about a token (name, region, policies, groups) is the one exception.
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -287,7 +286,6 @@ class Listing(Work):
     released_on = models.DateField(null=True)
     release_notes = models.TextField(blank=True, default="")
 
-    lease = timedelta(seconds=60)
     objects = WorkQuerySet["Listing"].as_manager()
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Take a token into service, renew it, change what was chosen for it, and take it out of service."""
+"""Take a token into service, renew it, change what was chosen for it, and note when Apple refuses it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from tokens import connection
+from tokens import connection, listings
 from tokens.apple import AppleError, AppleUnavailable, ClaimedElsewhere, ClientConfig, MdmInfo, TokenRejected
 from tokens.diagnosis import EXPIRED, REVOKED, status_of
 from tokens.fields import Sealed
-from tokens.models import Assignment, ContentToken, SyncReason, SyncRun, TokenStatus
+from tokens.models import ContentToken, SyncReason, SyncRun, TokenStatus
 from tokens.regions import REGIONS
 from tokens.vpptoken import VppToken
 from vppportal.activity.models import record
 from vppportal.work import OPEN_STATES
 
-PURGE_ROWS = 5_000
 FACTS = ("location_name", "country", "store_platform", "expires_at", "take_over_from")
+VERDICT = ("status", "status_since", "status_number", "claimed_by")
+FILE = ("secret", "fingerprint", "organization", "uploaded_by", "uploaded_at", *FACTS, *VERDICT)
 
 
 class Refused(Exception):
@@ -67,7 +68,7 @@ def examine(
             f"This token expired on {date_format(timezone.localtime(vpp_token.expires_at))}. "
             "Download a new one from Apple Business or Apple School Manager."
         )
-    _refuse_known_file(vpp_token)
+    _refuse_known_file(vpp_token, renews)
     facts = _ask_apple(vpp_token)
     if renews is None:
         _refuse_held_location(facts)
@@ -101,13 +102,18 @@ def register(
 
 
 def renew(token: ContentToken, vpp_token: VppToken, facts: ClientConfig, *, by: User) -> SyncRun:
-    """Put a newer file of the same location in the place of the old one, and set everything going again."""
+    """Put a newer file of the same location in the place of the old one, and set everything going again.
+
+    Raises Refused where somebody deleted the token meanwhile. What else was changed meanwhile stays as it is.
+    """
     _take_file(token, vpp_token, facts)
     token.uploaded_by, token.uploaded_at = by, timezone.now()
     token.take_over_from = _claim_to_replace(facts)
     _set_status(token, TokenStatus.ACTIVE)
     with transaction.atomic():
-        token.save()
+        if _locked(pk=token.pk) is None:
+            raise Refused("This token was deleted meanwhile. Add the file as a new token.")
+        token.save(update_fields=FILE)
         record(by, "renewed the VPP token", token, expires=token.expires_at.date().isoformat())
         return ask_for_sync(token, SyncReason.RENEWAL, by)
 
@@ -115,33 +121,17 @@ def renew(token: ContentToken, vpp_token: VppToken, facts: ClientConfig, *, by: 
 def edit(token: ContentToken, choices: Mapping[str, Any], *, by: User, version: int) -> bool:
     """Store what an administrator chose anew; return False when somebody else changed the token since `version`."""
     with transaction.atomic():
-        if not ContentToken.objects.filter(pk=token.pk, version=version).update(version=F("version") + 1):
+        if not ContentToken.objects.kept().filter(pk=token.pk, version=version).update(version=F("version") + 1):
             return False
         before = {name: getattr(token, name) for name in (*token.CHOICES, *token.POLICY_FIELDS)}
         _take_choices(token, choices)
         token.save(update_fields=[*before])
         token.restricted_to.set(choices.get("restricted_to", ()))
         changed = [name for name, value in before.items() if getattr(token, name) != value]
+        if "region" in changed:
+            listings.enroll(token)
         record(by, "changed the VPP token", token, fields=changed)
     return True
-
-
-def delete(token: ContentToken, *, by: User) -> None:
-    """Take the token out of service at once; a worker deletes its mirror. Nothing changes at Apple."""
-    with transaction.atomic():
-        record(by, "deleted the VPP token", token, location=token.location_name)
-        ContentToken.objects.filter(pk=token.pk).update(deleted_at=timezone.now())
-
-
-def purge(token_id: int) -> None:
-    """Delete a deleted token and its mirror, assignments in batches: there may be a million of them."""
-    token = ContentToken.objects.exclude(deleted_at=None).filter(pk=token_id).first()
-    if token is None:
-        return
-    assignments = Assignment.objects.filter(asset__in=token.assets.values("pk"))
-    while batch := list(assignments.values_list("pk", flat=True)[:PURGE_ROWS]):
-        Assignment.objects.filter(pk__in=batch).delete()
-    token.delete()
 
 
 def ask_for_sync(token: ContentToken, reason: SyncReason, by: User | None) -> SyncRun:
@@ -155,19 +145,46 @@ def ask_for_sync(token: ContentToken, reason: SyncReason, by: User | None) -> Sy
     return run
 
 
-def note_refusal(token: ContentToken, error: AppleError) -> None:
-    """Apple refused the token: keep the state, since when and the number. The mirror stays as it was."""
-    _set_status(token, status_of(error), error.number)
-    token.claimed_by = _owner(error.owner) if isinstance(error, ClaimedElsewhere) else ""
+def note_refusal(token: ContentToken, error: AppleError) -> bool:
+    """Apple refused the token: keep the state, since when and the number. The mirror stays as it was.
+
+    Return False and write nothing where the refused file has been replaced, or the token deleted, meanwhile.
+    """
     with transaction.atomic():
-        token.save(update_fields=["status", "status_since", "status_number", "claimed_by"])
-        record(None, f"found the VPP token {token.get_status_display().lower()}:", token, number=error.number)
+        now = _locked(pk=token.pk, uploaded_at=token.uploaded_at)
+        if now is None:
+            return False
+        is_news = now.status != status_of(error)
+        _set_status(now, status_of(error), error.number)
+        now.claimed_by = _owner(error.owner) if isinstance(error, ClaimedElsewhere) else ""
+        now.save(update_fields=VERDICT)
+        if is_news:
+            record(None, f"found the VPP token {now.get_status_display().lower()}:", now, number=error.number)
+    return True
+
+
+def keep_facts(token: ContentToken, facts: ClientConfig) -> None:
+    """Store what Apple says of the location now that it is ours; writes only what differs.
+
+    Nothing is written where the file that was asked with has been replaced meanwhile.
+    """
+    before = [getattr(token, name) for name in FACTS]
+    _take_facts(token, facts)
+    token.take_over_from = ""
+    now = {name: getattr(token, name) for name in FACTS}
+    if before != [*now.values()]:
+        ContentToken.objects.filter(pk=token.pk, uploaded_at=token.uploaded_at).update(**now)
+
+
+def _locked(**which: Any) -> ContentToken | None:
+    """Return a token that is kept, as it is now; nobody else changes it before the transaction ends."""
+    return ContentToken.objects.kept().select_for_update(of=("self",)).filter(**which).first()
 
 
 def _set_status(token: ContentToken, status: TokenStatus, number: int | None = None) -> None:
     if token.status != status:
         token.status_since = timezone.now()
-    token.status, token.status_number = status, number
+    token.status, token.status_number, token.claimed_by = status, number, ""
 
 
 def _take_choices(token: ContentToken, choices: Mapping[str, Any]) -> None:
@@ -183,15 +200,6 @@ def _take_file(token: ContentToken, vpp_token: VppToken, facts: ClientConfig) ->
     token.organization = vpp_token.organisation[:250]
     token.expires_at = facts.token_expires_at or vpp_token.expires_at
     _take_facts(token, facts)
-
-
-def keep_facts(token: ContentToken, facts: ClientConfig) -> None:
-    """Store what Apple says of the location now that it is ours; writes only what differs."""
-    before = [getattr(token, name) for name in FACTS]
-    _take_facts(token, facts)
-    token.take_over_from = ""
-    if before != [getattr(token, name) for name in FACTS]:
-        token.save(update_fields=FACTS)
 
 
 def _take_facts(token: ContentToken, facts: ClientConfig) -> None:
@@ -222,9 +230,10 @@ def _ask_apple(vpp_token: VppToken) -> ClientConfig:
         raise Refused("Apple did not accept the request. Nothing was saved.", details=str(error)) from error
 
 
-def _refuse_known_file(vpp_token: VppToken) -> None:
+def _refuse_known_file(vpp_token: VppToken, renews: ContentToken | None = None) -> None:
+    """Refuse a file that is here already; one that Apple did refuse may be tried again for its own token."""
     existing = ContentToken.objects.kept().filter(fingerprint=fingerprint(vpp_token)).first()
-    if existing is not None:
+    if existing is not None and (existing.is_usable or existing != renews):
         raise Refused(f"This file is already uploaded, as “{existing.name}”.", existing=existing)
 
 

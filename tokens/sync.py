@@ -43,8 +43,10 @@ def carry_out(run: SyncRun) -> Iterator[Changes]:
         run.renew(started_at=run.started_at or timezone.now())
         yield from _phases(run, token)
     except (TokenRejected, ClaimedElsewhere) as error:
-        registration.note_refusal(token, error)
-        run.fail(str(error), finished_at=timezone.now())
+        if registration.note_refusal(token, error):
+            run.fail(str(error), finished_at=timezone.now())
+        else:
+            run.postpone("The token was renewed meanwhile.", timedelta())
     except AppleUnavailable as error:
         run.postpone(str(error), max(backoff(run.attempt), timedelta(seconds=error.retry_after or 0)))
     except (AppleError, CannotOpen, NotUsable) as error:
@@ -54,7 +56,7 @@ def carry_out(run: SyncRun) -> Iterator[Changes]:
 def _phases(run: SyncRun, token: ContentToken) -> Iterator[Changes]:
     with connection.connect(token, is_claimed=False) as client:
         _enter(run, SyncPhase.CLAIM)
-        _claim(token, client)
+        _claim(run, token, client)
     with connection.connect(token) as client:
         _enter(run, SyncPhase.ASSETS)
         yield _note(run, level_assets(run, token, client))
@@ -71,7 +73,7 @@ def _phases(run: SyncRun, token: ContentToken) -> Iterator[Changes]:
         ContentToken.objects.filter(pk=token.pk).update(synced_at=now)
 
 
-def _claim(token: ContentToken, client: AppleClient) -> None:
+def _claim(run: SyncRun, token: ContentToken, client: AppleClient) -> None:
     """Read the location's facts, and claim it where it is free or its present claim was agreed to be replaced."""
     facts = client.client_config()
     ours = connection.our_claim()
@@ -79,14 +81,22 @@ def _claim(token: ContentToken, client: AppleClient) -> None:
     if claim is not None and claim.id not in ("", ours.id, token.take_over_from):
         raise ClaimedElsewhere(owner=claim)
     if claim is None or claim.id != ours.id:
+        run.renew()
         client.claim(ours)
     registration.keep_facts(token, facts)
 
 
 def look_up_due(token: ContentToken) -> Iterator[int]:
-    """Look up the token's due apps outside a sync; yield how many were answered. Refusals are noted on the token."""
+    """Look up the token's due apps outside a sync; yield how many were answered. Refusals are noted on the token.
+
+    The store treats a token that Apple has revoked as none, without a word, and custom apps would seem gone: hence
+    Apple is asked about the token first.
+    """
+    if not listings.due(token).exists():
+        return
     try:
         with connection.connect(token) as client:
+            client.client_config()
             yield from listings.look_up(token, client, connection.service().lookup_url)
     except (TokenRejected, ClaimedElsewhere) as error:
         registration.note_refusal(token, error)

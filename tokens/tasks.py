@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import listings, registration, schedule, sync
+from tokens import listings, removal, schedule, sync
 from tokens.models import ContentToken, SyncRun
 from tokens.signals import Changes, token_changed
-from vppportal.work import nudge
+from vppportal.work import LeaseLost, nudge
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
 def sync_token(run_id: int) -> None:
     """Carry out one sync, telling whoever listens after each step. Up to 1,000,000 assignments: minutes."""
     for run in SyncRun.objects.filter(pk=run_id).select_related("token").claim(1):
-        for changes in sync.carry_out(run):
-            token_changed.send(ContentToken, token=run.token, changes=changes)
+        try:
+            for changes in sync.carry_out(run):
+                token_changed.send(ContentToken, token=run.token, changes=changes)
+        except LeaseLost:
+            log.info("sync_taken_over", run=run_id, token=run.token_id)
 
 
 @shared_task
@@ -33,7 +39,7 @@ def look_up_listings(token_id: int) -> None:
 @shared_task
 def purge_token(token_id: int) -> None:
     """Delete what a deleted token left in the mirror."""
-    registration.purge(token_id)
+    removal.purge(token_id)
 
 
 @shared_task

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from cryptography.fernet import Fernet
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
@@ -40,7 +40,7 @@ def ready(request: HttpRequest) -> HttpResponse:
 def _state(check: Callable[[], bool]) -> str:
     try:
         return "ok" if check() else "failing"
-    except (DatabaseError, RedisError, ValueError):
+    except (Error, RedisError, ValueError):
         return "unreachable"
 
 

@@ -7,6 +7,8 @@ carries that epoch in its WHERE. A worker paused past its lease therefore writes
 
 from __future__ import annotations
 
+import random
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -46,7 +48,7 @@ class Work(models.Model):
     epoch = models.PositiveIntegerField(default=0, editable=False)
     attempt = models.PositiveIntegerField(default=0, editable=False)
     deaths = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Workers that took the row and never answered."
+        default=0, editable=False, help_text="Workers in a row that took it and never answered."
     )
     next_attempt_at = models.DateTimeField(default=timezone.now, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
@@ -86,6 +88,7 @@ class Work(models.Model):
         self._write(
             state=WorkState.WAITING,
             lease_until=None,
+            deaths=0,
             last_error=error,
             next_attempt_at=timezone.now() + delay,
             **fields,
@@ -113,6 +116,15 @@ class WorkQuerySet(models.QuerySet[M]):
         """Open rows whose time has come and which nobody holds."""
         now = timezone.now()
         return self.open().filter(next_attempt_at__lte=now).filter(Q(lease_until=None) | Q(lease_until__lt=now))
+
+    def still_held(self, rows: Collection[M]) -> list[M]:
+        """Return those of the claimed `rows` that nobody else has taken meanwhile; they stay so until the commit.
+
+        The fence for writing many rows at once: call it in the transaction that writes them.
+        """
+        running = self.filter(pk__in=[row.pk for row in rows], state=WorkState.RUNNING).order_by("pk")
+        epochs = dict(running.select_for_update(of=("self",)).values_list("pk", "epoch"))
+        return [row for row in rows if epochs.get(row.pk) == row.epoch]
 
     def claim(self, limit: int) -> list[M]:
         """Take up to `limit` due rows, the longest waiting first; each row goes to one caller only."""
@@ -155,5 +167,9 @@ def _send(task: Task[Any, Any], args: tuple[int, ...]) -> None:
 
 
 def backoff(attempt: int, *, first: float = 15, longest: float = 3600) -> timedelta:
-    """Return the growing pause before the next try: 15 s, 30 s, 1 min ... up to an hour."""
-    return timedelta(seconds=min(longest, first * 2 ** min(max(attempt - 1, 0), 20)))
+    """Return the growing pause before the next try: 15 s, 30 s, 1 min ... up to an hour, and up to a fifth more.
+
+    Without that fifth, all who failed together would come back together.
+    """
+    pause = min(longest, first * 2 ** min(max(attempt - 1, 0), 20))
+    return timedelta(seconds=pause * random.uniform(1, 1.2))  # noqa: S311  (spreads load, guards nothing)
