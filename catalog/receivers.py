@@ -6,13 +6,15 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from catalog.tasks import add_apps
+from catalog import additions
 from tokens.models import ContentToken
 from tokens.signals import token_changed
-from vppportal.work import nudge
 
 
 @receiver(token_changed)
 def add_what_arrived(token: ContentToken, **kwargs: Any) -> None:
-    """Let a worker add the token's apps now; the sweeper would find them a little later."""
-    nudge(add_apps, token.pk)
+    """Add the token's apps as they land, in the same worker: no free worker is needed for the first ones to show.
+
+    Where this fails or never happens, the sweeper finds the same work a little later.
+    """
+    additions.add(token)

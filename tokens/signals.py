@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from django.dispatch import Signal
 
 token_changed = Signal()
-"""Sent by tokens' tasks with ``token`` (a ContentToken) and ``changes`` (a Changes), after the commit."""
+"""Sent by tokens' tasks with ``token`` (a ContentToken) and ``changes`` (a Changes), after the commit.
+
+Sent robustly: a receiver that fails is logged and does not end the sync.
+"""
 
 
 @dataclass(frozen=True, slots=True)

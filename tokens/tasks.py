@@ -22,7 +22,7 @@ def sync_token(run_id: int) -> None:
     for run in SyncRun.objects.filter(pk=run_id).select_related("token").claim(1):
         try:
             for changes in sync.carry_out(run):
-                token_changed.send(ContentToken, token=run.token, changes=changes)
+                token_changed.send_robust(ContentToken, token=run.token, changes=changes)
         except LeaseLost:
             log.info("sync_taken_over", run=run_id, token=run.token_id)
 
@@ -33,7 +33,7 @@ def look_up_listings(token_id: int) -> None:
     token = ContentToken.objects.kept().filter(pk=token_id).first()
     if token is not None and token.is_usable:
         for looked_up in sync.look_up_due(token):
-            token_changed.send(ContentToken, token=token, changes=Changes("listings", changed=looked_up))
+            token_changed.send_robust(ContentToken, token=token, changes=Changes("listings", changed=looked_up))
 
 
 @shared_task
