@@ -14,7 +14,7 @@ log = structlog.get_logger(__name__)
 PAUSE_SECONDS: Final = 5.0
 
 
-class Timetable(RedBeatScheduler):  # type: ignore[misc]  # RedBeat has no types
+class Timetable(RedBeatScheduler):
     """RedBeat keeps its lock and entries in Redis and ends when they are gone; this writes them anew."""
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
