@@ -104,7 +104,7 @@ class Valkey:
         self.url = f"redis://:{password}@{LOOPBACK}:{self.port}/0"
         self.folder = folder
         self.configuration = valkey_configuration(self.port, password, folder / "valkey")
-        self.client = redis.Redis.from_url(self.url)
+        self.client = redis.Redis.from_url(self.url, retry=None)
         self.start()
 
     def start(self) -> None:

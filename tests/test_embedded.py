@@ -83,7 +83,7 @@ def test_a_read_only_data_folder_is_said_in_a_sentence(tmp_path: Path):
 
 
 def test_the_broker_asks_for_its_password(valkey: Valkey):
-    with redis.Redis(port=valkey.port) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
+    with redis.Redis(port=valkey.port, retry=None) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
         stranger.ping()
 
 

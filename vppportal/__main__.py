@@ -69,7 +69,7 @@ class Portal:
         self.environment["REDIS_URL"] = url
         configuration = valkey_configuration(port, password, self.data / "valkey")
         self.supervisor.start(Service("valkey", valkey_command(), self.environment, stdin=configuration))
-        self.wait_for_broker(redis.Redis.from_url(url))
+        self.wait_for_broker(redis.Redis.from_url(url, retry=None))
 
     def wait_for_broker(self, client: redis.Redis) -> None:
         """Return when Valkey has read its file and answers."""
