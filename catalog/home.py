@@ -48,13 +48,10 @@ def home(request: HttpRequest) -> HttpResponse:
 def _attention() -> Iterator[Attention]:
     yield from _tokens()
     failed = Addition.objects.filter(outcome=Outcome.NOT_FOUND, token__deleted_at=None)
-    for token in ContentToken.objects.kept().filter(additions__in=failed).annotate(failed=Count("additions")):
-        yield Attention(
-            "orange",
-            f"“{token}”: {_apps(token.failed)} not found in the App Store.",
-            f"{token.get_absolute_url()}?outcome={Outcome.NOT_FOUND}",
-            "Show",
-        )
+    counted = failed.values_list("token", "token__name").annotate(number=Count("pk")).order_by("token__name")
+    for token_id, name, number in counted:
+        url = f"{reverse('token', args=[token_id])}?outcome={Outcome.NOT_FOUND}"
+        yield Attention("orange", f"“{name}”: {_apps(number)} not found in the App Store.", url, "Show")
     if pending := App.objects.filter(status=AppStatus.PENDING).count():
         url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
         yield Attention("yellow", f"{_apps(pending)} waiting for approval.", url, "Decide")

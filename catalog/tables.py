@@ -24,11 +24,11 @@ NONE_LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "U
 class LicenseCount(Number):
     """A count of licenses; where they are unlimited the word says so."""
 
-    def render(self, value: int, record: Any) -> str:
+    def render(self, value: int, record: Any = None) -> str:
         """Return the number, or “Unlimited”."""
         return "Unlimited" if record.is_unlimited else super().render(value)
 
-    def value(self, value: int, record: Any) -> int | str:
+    def value(self, value: int, record: Any = None) -> int | str:
         """Return the bare number, or “Unlimited”."""
         return "Unlimited" if record.is_unlimited else value
 

@@ -156,7 +156,7 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
 def _policy(app: App, name: str) -> str:
     """Return the name of a policy together with the heading it has on the Policies tab."""
     heading = next((words for start, words in POLICY_HEADINGS.items() if name.startswith(start)), "")
-    return f"{heading}{app._meta.get_field(name).verbose_name}"
+    return f"{heading}{getattr(app._meta.get_field(name), 'verbose_name')}"
 
 
 def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import django_filters
 import django_tables2 as tables
 from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Sum
@@ -29,7 +31,7 @@ def token_rows() -> QuerySet[ContentToken]:
     )
 
 
-def _one(numbers: QuerySet[Asset, dict[str, int]]) -> Coalesce:
+def _one(numbers: QuerySet[Any, Any]) -> Coalesce:
     return Coalesce(Subquery(numbers.order_by().values("number"), output_field=IntegerField()), 0)
 
 

@@ -6,7 +6,7 @@ Apple is asked in two places only, while the administrator waits: is an uploaded
 from __future__ import annotations
 
 import uuid
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -72,7 +72,7 @@ def token_edit(request: HttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(ContentToken.objects.kept(), pk=pk)
     data = request.POST.copy() if request.method == "POST" else None
     form = EditTokenForm(data, instance=get_object_or_404(ContentToken, pk=pk))
-    context = {"token": token, "form": form}
+    context: dict[str, Any] = {"token": token, "form": form}
     if data is None:
         return render(request, "tokens/edit.html", context)
     if "search_groups" not in data and form.is_valid():

@@ -26,7 +26,7 @@ class Number(tables.Column):
         """Return the number in the viewer's way of writing."""
         return number_format(value)
 
-    def value(self, value: int) -> int:
+    def value(self, value: int) -> int | str:
         """Return the bare number."""
         return value
 

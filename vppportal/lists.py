@@ -221,7 +221,8 @@ def defused(value: Any) -> Any:
 def selected(request: HttpRequest, filterset_class: type[django_filters.FilterSet], rows: QuerySet[M]) -> QuerySet[M]:
     """Return the rows a bulk form was sent for: those ticked, or all that match the filters in the address."""
     if request.POST.get("all_matching"):
-        return filterset_class(request.GET, rows, request=request).qs
+        matching: QuerySet[M] = filterset_class(request.GET, rows, request=request).qs
+        return matching
     return rows.filter(pk__in=[key for key in request.POST.getlist("selected") if key.isascii() and key.isdigit()])
 
 

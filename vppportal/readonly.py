@@ -11,6 +11,15 @@ from django.http import HttpRequest
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # generic to the type checker only
     """Shows rows; nobody adds, changes or deletes them here."""
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Return all fields, those that no form shows too, but for those that are left out on purpose."""
+        options = self.model._meta
+        names = [field.name for field in (*options.fields, *options.many_to_many)]
+        return [name for name in names if name not in (self.exclude or ())]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return self.get_fields(request, obj)
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 

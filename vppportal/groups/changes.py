@@ -13,7 +13,7 @@ from vppportal.activity.models import record
 WORDS = {"usergroup": "the user group", "manageduser": "the person", "device": "the device"}
 
 
-def keep(form: forms.ModelForm[Any], by: AbstractBaseUser | AnonymousUser) -> models.Model:
+def keep(form: forms.ModelForm[Any], by: AbstractBaseUser | AnonymousUser) -> Any:
     """Store what a valid form holds and record who added or changed it."""
     verb = "added" if form.instance._state.adding else "changed"
     with transaction.atomic():

@@ -46,7 +46,7 @@ class GroupPicker(forms.SelectMultiple):
         return {"name": name, **offer([str(key) for key in value or ()], self.search)}
 
 
-class GroupsField(forms.ModelMultipleChoiceField):
+class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic to the type checker only
     """Chooses user groups with a `GroupPicker`."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Count, IntegerField, Model, OuterRef, QuerySet, Subquery
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -20,6 +20,8 @@ from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.groups.picker import offer
 from vppportal.groups.tables import DeviceFilter, DeviceTable, GroupFilter, GroupTable, PersonFilter, PersonTable
 from vppportal.lists import Empty, Listed
+
+Row = UserGroup | ManagedUser | Device
 
 NO_GROUPS = Empty(
     "No user groups yet",
@@ -190,7 +192,7 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
     return _delete(request, device, sentences, "devices")
 
 
-def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Model | str) -> HttpResponse:
+def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Row | str) -> HttpResponse:
     if request.method == "POST" and "search_groups" not in request.POST and form.is_valid():
         row = keep(form, request.user)
         messages.success(request, f"“{row}” is saved.")
@@ -199,7 +201,7 @@ def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Mo
     return render(request, "form.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _delete(request: HttpRequest, row: Model, sentences: list[str], list_page: str) -> HttpResponse:
+def _delete(request: HttpRequest, row: Row, sentences: list[str], list_page: str) -> HttpResponse:
     if request.method == "POST":
         remove(row, request.user)
         messages.success(request, f"“{row}” is deleted.")
