@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
-from django.contrib.auth.models import User
+import pytest
 from django.utils import timezone
 
 from tests.factories import UserFactory
 from tokens import registration, sync, vpptoken
-from tokens.models import Assignment, Asset, ContentToken, SyncReason, SyncRun
+from tokens.models import Asset, Assignment, ContentToken, SyncReason, SyncRun
+from tokens.registration import Refused
 from tokens.vpptoken import VppToken
+from vppportal.activity.models import Entry
 from vppportal.simulator import Simulator
 from vppportal.simulator.location import Location as Simulated
-
-LISTS = ("/assets", "/users", "/assignments")
 
 
 class Location:
@@ -45,7 +46,7 @@ class Location:
         """Return the requests that were made with this location's tokens."""
         return self.sim.requests(path=path, location=self.key)
 
-    def upload(self, by: User | None = None, consents: tuple[str, ...] = (), **choices: Any) -> SyncRun:
+    def upload(self, by: Any = None, consents: tuple[str, ...] = (), **choices: Any) -> SyncRun:
         """Add the location's token to the portal; its first sync waits."""
         chosen = {"name": f"Token of {self.key}", "region": self.world.identity.country, **choices}
         facts = registration.examine(self.file, consents, region=chosen["region"])
@@ -72,7 +73,7 @@ class Location:
 
     @property
     def assignments(self) -> set[tuple[str, str, str, str]]:
-        return {tuple(row) for row in self.world.holdings}
+        return {(*row,) for row in self.world.holdings}
 
     @property
     def users(self) -> dict[str, str]:
@@ -123,3 +124,16 @@ def finish(run: SyncRun) -> SyncRun:
 def sync_now(token: ContentToken) -> SyncRun:
     """Sync a token once more, as if somebody had asked for it."""
     return finish(registration.ask_for_sync(token, SyncReason.MANUAL, None))
+
+
+def refusal(do: Callable[..., Any], *arguments: Any, **options: Any) -> Refused:
+    """Return why something is refused, having checked that nothing was changed by it."""
+    before = _stored()
+    with pytest.raises(Refused) as raised:
+        do(*arguments, **options)
+    assert _stored() == before
+    return raised.value
+
+
+def _stored() -> tuple[list[object], int, int]:
+    return [*ContentToken.objects.order_by("pk").values()], SyncRun.objects.count(), Entry.objects.count()

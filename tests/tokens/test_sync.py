@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.locations import Location, assert_level, sync_now
+
+from tests.locations import Location, assert_level
 
 pytestmark = pytest.mark.django_db
 
