@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -156,7 +156,8 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
 def _policy(app: App, name: str) -> str:
     """Return the name of a policy together with the heading it has on the Policies tab."""
     heading = next((words for start, words in POLICY_HEADINGS.items() if name.startswith(start)), "")
-    return f"{heading}{getattr(app._meta.get_field(name), 'verbose_name')}"
+    field: Any = app._meta.get_field(name)
+    return f"{heading}{field.verbose_name}"
 
 
 def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:

@@ -79,6 +79,14 @@ def test_equal_values_keep_one_order_over_all_pages(viewer: Client) -> None:
     assert len({name for page in pages for name in page}) == 60
 
 
+def test_unknown_values_come_last_in_both_directions(viewer: Client) -> None:
+    owner = ManagedUserFactory(name="Ada")
+    shared, owned = DeviceFactory(), DeviceFactory(owner=owner)
+    for sort in ("owner", "-owner"):
+        page = viewer.get("/devices/", {"sort": sort})
+        assert [row.record for row in page.context["list"].table.paginated_rows] == [owned, shared]
+
+
 def test_refreshing_sends_the_list_alone(viewer: Client) -> None:
     UserGroupFactory(name="Sales")
     part = viewer.get("/groups/", headers=LIST).content.decode()

@@ -32,8 +32,8 @@ class TokenFileField(forms.FileField):
         super().__init__(
             label="VPP token file",
             allow_empty_file=True,
-            help_text="The content token of the location, a file ending in .vpptoken. Download it from Apple "
-            "Business or Apple School Manager: Preferences, then Payments and Billing. It is kept encrypted and never shown again.",
+            help_text="The content token of the location, a file ending in .vpptoken. Download it from Apple Business"
+            " or Apple School Manager: Preferences, Payments and Billing. It is kept encrypted and never shown again.",
             error_messages={"required": "Choose the token file."},
             # A chosen file survives when the form comes back with errors; browsers let no server fill it in again.
             widget=forms.FileInput(attrs={"accept": ".vpptoken,.txt", "hx-preserve": "true"}),

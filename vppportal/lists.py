@@ -18,7 +18,7 @@ import django_tables2 as tables
 from django import forms
 from django.contrib.auth.context_processors import PermWrapper
 from django.core.paginator import EmptyPage
-from django.db.models import Model, Q, QuerySet
+from django.db.models import F, Model, OrderBy, Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.csrf import get_token
@@ -226,5 +226,15 @@ def selected(request: HttpRequest, filterset_class: type[django_filters.FilterSe
     return rows.filter(pk__in=[key for key in request.POST.getlist("selected") if key.isascii() and key.isdigit()])
 
 
-def _order(rows: QuerySet[Any]) -> tuple[Any, ...]:
-    return tuple(rows.query.order_by or rows.model._meta.ordering)
+def _order(rows: QuerySet[Any]) -> Iterator[str | OrderBy]:
+    """Yield what rows are sorted by; unknown values come last, whatever the database thinks of them."""
+    for name in rows.query.order_by or rows.model._meta.ordering:
+        bare = name.removeprefix("-")
+        if bare in _never_empty(rows.model):
+            yield name
+        else:
+            yield F(bare).desc(nulls_last=True) if name.startswith("-") else F(bare).asc(nulls_last=True)
+
+
+def _never_empty(model: type[Model]) -> set[str]:
+    return {"pk", *(field.name for field in model._meta.concrete_fields if not field.null)}

@@ -1,0 +1,177 @@
+"""Every address of the portal: closed to strangers, closed without the permission, open with it, and whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests.factories import (
+    AppFactory,
+    ContentTokenFactory,
+    DeviceFactory,
+    EntryFactory,
+    ManagedUserFactory,
+    SyncRunFactory,
+    UserGroupFactory,
+    bring_app,
+)
+from tests.signed_in import sign_in
+
+pytestmark = pytest.mark.django_db
+
+FOR_EVERYBODY = {
+    "account_login",
+    "account_inactive",
+    "account_reset_password",
+    "account_reset_password_done",
+    "account_reset_password_from_key",
+    "account_reset_password_from_key_done",
+    "health-live",
+    "health-ready",
+    "metrics",
+}
+WITHOUT_ROLE = {"home", "account_logout", "account_change_password"}
+LEAST_ROLE = {
+    "token-add": "Token manager",
+    "token-edit": "Token manager",
+    "token-renew": "Token manager",
+    "token-delete": "Token manager",
+    "catalog-settings": "Token manager",
+}
+READ_ONLY = {
+    *("catalog", "app", "tokens", "token", "token-progress", "activity"),
+    *("groups", "group", "group-choices", "people", "person", "person-suggestions", "devices", "device"),
+}
+POST_ONLY = {"token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"}
+LISTS = ("tokens", "catalog", "groups", "people", "devices", "activity")
+CEILING = 14
+
+
+def names(patterns: list[Any]) -> Iterator[str]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            if pattern.namespace != "admin":
+                yield from names(pattern.url_patterns)
+        elif isinstance(pattern, URLPattern):
+            yield pattern.name or str(pattern.pattern)
+
+
+ALL = sorted(names(get_resolver().url_patterns))
+CLOSED = [name for name in ALL if name not in FOR_EVERYBODY | WITHOUT_ROLE]
+
+
+@pytest.fixture
+def address() -> Any:
+    """Return the address of a page, about a row that exists where it is about one."""
+    token = ContentTokenFactory()
+    rows = {
+        "app": AppFactory(pending=True),
+        "token": token,
+        "group": UserGroupFactory(),
+        "person": ManagedUserFactory(),
+        "device": DeviceFactory(),
+    }
+
+    def of(name: str) -> str:
+        kind = name.split("-")[0]
+        if kind in rows and name not in {"token-add", "group-add", "group-choices", "person-add", "device-add"} | {
+            "person-suggestions"
+        }:
+            return reverse(name, args=[rows[kind].pk])
+        return reverse(name)
+
+    return of
+
+
+def least_role(name: str) -> str:
+    return "Viewer" if name in READ_ONLY else LEAST_ROLE.get(name, "Operator")
+
+
+def open_page(browser: Client, name: str, url: str) -> Any:
+    return browser.post(url) if name in POST_ONLY else browser.get(url)
+
+
+@pytest.mark.parametrize("name", [*CLOSED, *sorted(WITHOUT_ROLE)])
+def test_strangers_are_asked_to_sign_in(name: str, address: Any) -> None:
+    answer = open_page(Client(), name, address(name))
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login/") or name == "account_logout"
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_without_a_role_every_page_is_closed(name: str, address: Any) -> None:
+    assert open_page(sign_in(None), name, address(name)).status_code == 403
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if name not in READ_ONLY])
+def test_the_next_lower_role_is_not_enough(name: str, address: Any) -> None:
+    lower = {"Operator": "Viewer", "Token manager": "Operator"}[least_role(name)]
+    assert open_page(sign_in(lower), name, address(name)).status_code == 403
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_the_role_opens_the_page(name: str, address: Any) -> None:
+    answer = open_page(sign_in(least_role(name)), name, address(name))
+    assert answer.status_code in ({302} if name in POST_ONLY else {200})
+
+
+@pytest.mark.parametrize("name", sorted(POST_ONLY))
+def test_what_changes_something_cannot_be_followed_as_a_link(name: str, address: Any) -> None:
+    assert sign_in("Token manager").get(address(name)).status_code == 405
+
+
+@pytest.mark.parametrize("name", [name for name in CLOSED if name not in POST_ONLY])
+def test_no_page_has_inline_scripts_or_styles(name: str, address: Any) -> None:
+    page = sign_in("Token manager").get(address(name)).content.decode()
+    assert " style=" not in page
+    assert "<style" not in page
+    assert " onclick=" not in page
+    assert "<script>" not in page
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_of_300_rows_costs_no_more_queries_than_one_of_3(name: str) -> None:
+    def fill(rows: int) -> None:
+        groups = UserGroupFactory.create_batch(rows)
+        EntryFactory.create_batch(rows)
+        for group in groups:
+            token = ContentTokenFactory()
+            bring_app(token)
+            SyncRunFactory(token=token, running=True)
+            DeviceFactory(owner=ManagedUserFactory(groups=[group]))
+
+    browser = sign_in("Viewer")
+    fill(3)
+    with CaptureQueriesContext(connection) as few:
+        browser.get(reverse(name), {"per_page": "100"})
+    fill(97)
+    with CaptureQueriesContext(connection) as many:
+        browser.get(reverse(name), {"per_page": "100"})
+    assert len(many) == len(few) <= CEILING
+
+
+@pytest.mark.parametrize("path", ["/nothing-here/", "/tokens/999/", "/catalog/999/"])
+def test_what_is_not_there_says_so_in_our_look(path: str) -> None:
+    answer = sign_in("Token manager").get(path)
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.content.decode()
+
+
+def test_while_a_simulator_stands_in_for_apple_every_page_says_so(settings: Any) -> None:
+    browser = sign_in("Viewer")
+    assert "simulator" not in browser.get("/groups/").content.decode()
+    settings.SIMULATED = True
+    assert "A simulator stands in for Apple" in browser.get("/groups/").content.decode()
+    assert "A simulator stands in for Apple" in Client().get("/login/").content.decode()
+
+
+def test_signing_in_leads_home() -> None:
+    browser = Client()
+    assert "Sign in" in browser.get("/login/").content.decode()
+    assert browser.get("/signup/").status_code == 404
