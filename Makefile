@@ -3,7 +3,6 @@
 PYTHON ?= python3
 VENV := .venv/bin/python
 ARGS ?=
-CODE := manage.py vppportal catalog tokens tests
 
 # A virtual environment whose Python is gone counts as never made.
 ifneq ($(wildcard .venv),)

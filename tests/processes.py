@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import redis
 import requests
 
@@ -31,6 +32,14 @@ def eventually(question: Callable[[], Answer | None], within: float = 10.0, ever
             raise AssertionError(f"Not so within {within:.0f} s; the last answer was {answer!r}.")
         time.sleep(every)
     return answer
+
+
+def is_alive(pid: int) -> bool:
+    """Say whether a process still runs; one whose exit code nobody has asked for has ended."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 class Process:
@@ -159,7 +168,7 @@ class Simulator:
         answer.raise_for_status()
         return answer.json()
 
-    def tell(self, path: str, **body: Any) -> Any:
+    def tell(self, path: str, /, **body: Any) -> Any:
         """POST something to the control address."""
         answer = self.session.post(f"{self.control}/{path}", json=body, timeout=30)
         answer.raise_for_status()

@@ -83,7 +83,10 @@ def test_a_read_only_data_folder_is_said_in_a_sentence(tmp_path: Path):
 
 
 def test_the_broker_asks_for_its_password(valkey: Valkey):
-    with redis.Redis(port=valkey.port, retry=None) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
+    with (
+        redis.Redis.from_url(f"redis://127.0.0.1:{valkey.port}", retry=None) as stranger,
+        pytest.raises(redis.exceptions.AuthenticationError),
+    ):
         stranger.ping()
 
 

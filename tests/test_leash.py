@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import eventually
+from tests.processes import eventually, is_alive
 from vppportal import leash
 
 # The holder puts its own number in PARENT's place.
@@ -34,10 +34,8 @@ ENDS_WITH_7 = "import signal, sys; signal.signal(15, lambda *a: sys.exit(7)); pr
 
 
 def is_gone(file: Path) -> bool:
-    """Say whether the process whose number is in the file has ended, even if nobody asked for its exit code yet."""
-    command = ["ps", "-o", "stat=", "-p", file.read_text()]
-    state = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    return not state or state.startswith("Z")
+    """Say whether the process whose number is in the file has ended."""
+    return not is_alive(int(file.read_text()))
 
 
 def hold(*command: str | Path) -> subprocess.Popen[str]:

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
+import psutil
 import pytest
 import requests
 
-from tests.processes import ROOT, eventually
+from tests.processes import ROOT, eventually, is_alive
 from vppportal.embedded import free_port
 
 pytestmark = pytest.mark.once
@@ -73,14 +74,8 @@ class Run:
 
     def programs(self) -> dict[int, str]:
         """Return the command lines of all processes that descend from the runner, by their numbers."""
-        command = ["ps", "-A", "-ww", "-o", "pid=,ppid=,command="]
-        table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        split = (row.split(None, 2) for row in table.splitlines())
-        rows = [(int(pid), int(parent), line) for pid, parent, line in split]
-        family = {self.process.pid}
-        while more := {pid for pid, parent, _ in rows if parent in family} - family:
-            family |= more
-        return {pid: line for pid, _, line in rows if pid in family - {self.process.pid}}
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        return {process.pid: " ".join(process.cmdline()) for process in family}
 
     def all_programs(self) -> dict[int, str] | None:
         """Return them when all are there: Valkey, simulator, web and its two, worker and its two, beat."""
@@ -91,12 +86,6 @@ class Run:
         """Send a signal to the runner alone and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(30)
-
-
-def is_alive(pid: int) -> bool:
-    """Say whether a process still runs; one whose exit code nobody has asked for has ended."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
-    return bool(state.strip()) and not state.startswith("Z")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.processes import eventually
+from tests.processes import eventually, is_alive
 from vppportal.supervisor import RESTARTS, Service, StartFailed, Supervisor, ToldToStop
 
 SLEEPS = "import time; time.sleep(60)"
@@ -113,14 +113,6 @@ def test_a_program_that_does_not_stop_is_killed_with_what_it_started(
     supervisor.stop()
     assert screen.lines[1:] == ["clerk: did not stop in time and was killed"]
     eventually(lambda: not is_alive(pid))
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def test_a_signal_ends_every_wait(supervisor: Supervisor):
