@@ -177,7 +177,7 @@ def _settle(token: ContentToken, adam_ids: list[str]) -> int:
         not_found = _close(token, (Outcome.WAITING,), Outcome.NOT_FOUND, missing)
         added = settled[Outcome.ADDED] + settled[Outcome.PENDING]
         if added:
-            record(None, "added apps to the App Catalog", token, apps=added)
+            record(None, f"added {added} apps to the App Catalog from", token, apps=added)
     return settled.total() + not_found
 
 
