@@ -149,7 +149,9 @@ class Portal:
             f"  VPP portal    http://{LOOPBACK}:{self.port}/",
             f"  Sign in as    {administrator}",
             f"  Password      {password}",
-            "  Apple         Apple itself" if is_live else f"  VPP tokens    {self.data / 'samples'}/*.vpptoken",
+            f"  Apple         {self.environment.get('APPLE_VPP_URL', 'Apple itself')}"
+            if is_live
+            else f"  VPP tokens    {self.data / 'samples'}/*.vpptoken",
             "" if is_live else "  A simulator stands in for Apple; `make run LIVE=1` talks to Apple itself.",
             "  Ctrl-C stops everything.",
             "",
@@ -202,7 +204,8 @@ def start(portal: Portal, is_live: bool) -> None:
 
 def run(supervisor: Supervisor, given: dict[str, str], is_live: bool) -> None:
     """Run the portal until told to stop; what cannot be had is said before anything was started."""
-    data = Path(given.get("DATA_DIR") or ROOT / "var").expanduser().resolve()
+    # Two folders, so that no real token ever meets the simulator, and no sample token Apple.
+    data = Path(given.get("DATA_DIR") or ROOT / ("var/live" if is_live else "var")).expanduser().resolve()
     with open_data_folder(data):
         port = read_port(given.get("PORT") or "8000")
         try:
