@@ -15,6 +15,7 @@ from pytest_django import DjangoDbBlocker
 from tests.locations import Location
 from tests.portal import Portal, Template
 from tests.processes import Simulator, Valkey
+from tokens import connection
 from vppportal.simulator import Simulator as SimulatorHere
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -57,6 +58,7 @@ def sim(simulator_here: SimulatorHere, settings: Any) -> SimulatorHere:
     simulator_here.control("reset")
     simulator_here.control("limits", maxRequestPerSecond=100_000)
     settings.APPLE_VPP_URL = simulator_here.apple_url
+    connection.pace.cache_clear()  # it remembers pauses that Apple asked for in other tests
     return simulator_here
 
 

@@ -15,8 +15,9 @@ from tokens.models import Asset, Assignment, ClientUser
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
+VERBS = ("INSERT INTO", "INSERT OR IGNORE INTO", "UPDATE", "DELETE FROM")
 MIRROR = ("tokens_asset", "tokens_assignment", "tokens_clientuser", "tokens_listing")
-WRITES = tuple(f"{verb} {table} " for verb in ("INSERT INTO", "UPDATE", "DELETE FROM") for table in MIRROR)
+WRITES = tuple(f"{verb} {table} " for verb in VERBS for table in MIRROR)
 
 
 @contextmanager
