@@ -54,13 +54,13 @@ def test_a_program_reads_its_input(supervisor: Supervisor, screen: Screen):
 
 def test_a_report_is_returned_and_not_shown(supervisor: Supervisor, screen: Screen):
     code = f"print('hello'); print('{{}}'); print('{{more}}', flush=True); {SLEEPS}"
-    (running,) = supervisor.start(program("clerk", code, reports=True))
+    running = supervisor.start(program("clerk", code, reports=True))
     assert supervisor.report(running, 10) == "{}\n"
     eventually(lambda: screen.lines == ["clerk: hello", "clerk: {more}"])
 
 
 def test_a_program_that_ends_without_its_report_is_a_failed_start(supervisor: Supervisor):
-    (running,) = supervisor.start(program("clerk", "print('no')", reports=True))
+    running = supervisor.start(program("clerk", "print('no')", reports=True))
     with pytest.raises(StartFailed, match="The clerk did not start"):
         supervisor.report(running, 10)
 
@@ -75,12 +75,12 @@ def test_a_step_that_fails_stops_the_start(supervisor: Supervisor):
 
 
 def test_a_program_that_falls_over_is_started_again(supervisor: Supervisor, screen: Screen):
-    (first,) = supervisor.start(program("clerk", SLEEPS))
+    first = supervisor.start(program("clerk", SLEEPS))
     first.process.kill()
     first.process.wait()
     supervisor.tend()
     assert screen.lines == ["clerk: ended unexpectedly (SIGKILL); starting it again"]
-    assert supervisor.levels[0][0].process.poll() is None
+    assert supervisor.programs[0].process.poll() is None
 
 
 def test_a_program_that_keeps_falling_over_stops_everything(supervisor: Supervisor, screen: Screen):
@@ -92,10 +92,10 @@ def test_a_program_that_keeps_falling_over_stops_everything(supervisor: Supervis
     assert len(screen.lines) == RESTARTS
 
 
-def test_what_was_started_last_stops_first(supervisor: Supervisor, screen: Screen):
+def test_what_the_others_need_to_stop_stops_last(supervisor: Supervisor, screen: Screen):
     says_bye = "import signal; signal.signal(15, lambda *a: exit(print('bye', flush=True))); print('up', flush=True); "
-    for name in ("broker", "web"):
-        supervisor.start(program(name, f"{says_bye}{SLEEPS}"))
+    supervisor.start(program("broker", f"{says_bye}{SLEEPS}", stops_last=True))
+    supervisor.start(program("web", f"{says_bye}{SLEEPS}"))
     eventually(lambda: {"broker: up", "web: up"} == set(screen.lines))
     supervisor.stop()
     assert screen.lines[2:] == ["web: bye", "broker: bye"]

@@ -68,7 +68,9 @@ class Portal:
         keep(self.data / "redis-url", url)
         self.environment["REDIS_URL"] = url
         configuration = valkey_configuration(port, password, self.data / "valkey")
-        self.supervisor.start(Service("valkey", valkey_command(), self.environment, stdin=configuration))
+        self.supervisor.start(
+            Service("valkey", valkey_command(), self.environment, stdin=configuration, stops_last=True)
+        )
         self.wait_for_broker(redis.Redis.from_url(url, retry=None))
 
     def wait_for_broker(self, client: redis.Redis) -> None:
@@ -87,7 +89,7 @@ class Portal:
         """Start the stand-in for Apple; it keeps its address from one run to the next, as icons are stored with it."""
         samples, port = self.data / "samples", kept_port(self.data / "simulator-port")
         arguments = ["--host", LOOPBACK, "--port", str(port), "--samples", str(samples), "--seed", SEED]
-        return self.supervisor.start(self.service("simulator", "vppportal.simulator", *arguments, reports=True))[0]
+        return self.supervisor.start(self.service("simulator", "vppportal.simulator", *arguments, reports=True))
 
     def point_at(self, simulator: Running) -> None:
         """Let the portal's programs talk to the simulator once it is up."""
@@ -109,11 +111,9 @@ class Portal:
         """
         celery = ["celery", "--quiet", "-A", "vppportal.celery"]
         worker = [*celery, "worker", "--concurrency", "2", "--without-gossip", "--without-mingle"]
-        self.supervisor.start(
-            # SIGQUIT is Celery's soft shutdown; SIGTERM would wait for long tasks.
-            self.service("worker", *worker, stop_signal=signal.SIGQUIT),
-            self.service("beat", *celery, "beat"),
-        )
+        # SIGQUIT is Celery's soft shutdown; SIGTERM would wait for long tasks.
+        self.supervisor.start(self.service("worker", *worker, stop_signal=signal.SIGQUIT))
+        self.supervisor.start(self.service("beat", *celery, "beat"))
 
     def wait_for_first_page(self) -> None:
         """Return when the web server answers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import queue
 import signal
@@ -32,7 +31,10 @@ class ToldToStop(Exception):
 
 @dataclass(frozen=True)
 class Service:
-    """A program to keep running; with ``reports``, the first JSON object it prints is for the runner."""
+    """A program to keep running.
+
+    With ``reports``, the first JSON object it prints is for the runner; with ``stops_last``, others need it to stop.
+    """
 
     name: str
     command: list[str]
@@ -40,6 +42,7 @@ class Service:
     stdin: str = ""
     stop_signal: signal.Signals = signal.SIGTERM
     reports: bool = False
+    stops_last: bool = False
 
 
 @dataclass
@@ -54,34 +57,31 @@ class Running:
 
 
 class Supervisor:
-    """Keeps services running; they are stopped in the reverse order of their levels, so that the broker goes last."""
+    """Keeps services running until they are to stop."""
 
     def __init__(self, say: Callable[[str, str], None], is_abandoned: Callable[[], bool] = lambda: False) -> None:
         self.say = say
         self.is_abandoned = is_abandoned
-        self.levels: list[list[Running]] = []
+        self.programs: list[Running] = []
         # A plain flag: a signal handler that sets a threading.Event can wait for a lock that its own thread holds.
         self.is_stopping = False
 
-    def start(self, *services: Service) -> list[Running]:
-        """Start services of one level: those started later are stopped earlier."""
-        level: list[Running] = []
-        self.levels.append(level)
-        for service in services:
-            level.append(self._launch(service))
-        return level
+    def start(self, service: Service) -> Running:
+        """Start a program and keep it running from now on."""
+        running = self._launch(service)
+        self.programs.append(running)
+        return running
 
     def run(self, service: Service) -> str:
         """Run a program to its end and return what it reported."""
-        level = self.start(service)
-        process = level[0].process
-        while process.poll() is None:
+        running = self.start(service)
+        while running.process.poll() is None:
             self.pause(0.05)
-        self.levels.remove(level)
-        level[0].pump.join()
-        if process.returncode:
+        self.programs.remove(running)
+        running.pump.join()
+        if running.process.returncode:
             raise StartFailed(f"The start stopped at “{service.name}”; the lines above say why.")
-        return level[0].report.get_nowait()
+        return running.report.get_nowait()
 
     def report(self, running: Running, seconds: float) -> str:
         """Return the line that a reporting service said first."""
@@ -95,10 +95,9 @@ class Supervisor:
 
     def tend(self) -> None:
         """Start again what fell over; fail when something keeps falling over."""
-        for level in self.levels:
-            for position, running in enumerate(level):
-                if running.process.poll() is not None:
-                    level[position] = self._again(running)
+        for position, running in enumerate(self.programs):
+            if running.process.poll() is not None:
+                self.programs[position] = self._again(running)
 
     def pause(self, seconds: float) -> None:
         """Sleep a moment, and leave by ToldToStop when there is nothing to wait for any more."""
@@ -109,27 +108,29 @@ class Supervisor:
     def stop_soon(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal: the first one stops everything in order, a second one kills everything now."""
         if self.is_stopping:
-            for running in itertools.chain(*self.levels):
+            for running in self.programs:
                 running.process.kill()
         self.is_stopping = True
 
     def stop(self) -> None:
-        """Stop everything, the latest level first; whoever takes too long is killed together with what it started."""
+        """Stop everything; whoever takes too long is killed together with what it started."""
         self.is_stopping = True
-        while self.levels:
-            level = self.levels[-1]
-            for running in level:
-                if running.process.poll() is None:
-                    running.process.send_signal(running.service.stop_signal)
-            deadline = time.monotonic() + GRACE
-            for running in level:
-                try:
-                    running.process.wait(max(0.0, deadline - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    self.say(running.service.name, "did not stop in time and was killed")
-                kill_group(running.process)
-                running.pump.join(1)  # for its last words
-            self.levels.pop()
+        for last in (False, True):
+            self._stop([running for running in self.programs if running.service.stops_last is last])
+        self.programs.clear()
+
+    def _stop(self, programs: list[Running]) -> None:
+        for running in programs:
+            if running.process.poll() is None:
+                running.process.send_signal(running.service.stop_signal)
+        deadline = time.monotonic() + GRACE
+        for running in programs:
+            try:
+                running.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                self.say(running.service.name, "did not stop in time and was killed")
+            kill_group(running.process)
+            running.pump.join(1)  # for its last words
 
     def _launch(self, service: Service) -> Running:
         process = subprocess.Popen(
