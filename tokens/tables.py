@@ -10,6 +10,7 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, Qu
 from django.db.models.functions import Coalesce
 
 from tokens.models import Asset, ContentToken, SyncRun, TokenStatus
+from tokens.regions import REGIONS
 from vppportal.columns import NAMED, Actions, Cell, Number, Pill, When
 from vppportal.lists import Search
 
@@ -72,12 +73,18 @@ class TokenTable(tables.Table):
         return record.expires_at.isoformat()
 
 
+def used_regions() -> list[tuple[str, str]]:
+    """Return the regions that tokens have."""
+    codes = ContentToken.objects.kept().order_by("region").values_list("region", flat=True).distinct()
+    return sorted(((code, REGIONS.get(code, code)) for code in codes), key=lambda region: region[1])
+
+
 class TokenFilter(django_filters.FilterSet):
     """Finds tokens."""
 
     q = Search("name", "location_name", "organization")
     status = django_filters.ChoiceFilter(choices=TokenStatus.choices, empty_label="All")
-    region = django_filters.AllValuesFilter(empty_label="All")
+    region = django_filters.ChoiceFilter(choices=used_regions, empty_label="All")
 
     class Meta:
         model = ContentToken

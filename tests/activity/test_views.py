@@ -27,9 +27,11 @@ def test_what_people_did_is_told_from_what_the_portal_did() -> None:
 
 
 def test_details_are_shown_and_escaped() -> None:
-    EntryFactory(details={"reason": "<script>"})
+    EntryFactory(details={"reason": "<script>", "number": 9625, "fields": ["name", "region"]})
     page = sign_in("Viewer").get("/activity/").content.decode()
     assert "reason: &lt;script&gt;" in page
+    assert "number: 9625" in page
+    assert "fields: name, region" in page
 
 
 def test_without_the_permission_the_page_is_closed() -> None:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from vppportal.activity.models import Entry
 from vppportal.columns import Cell, When
 from vppportal.lists import Search
+from vppportal.templatetags.portal import told
 
 KINDS = [
     ("contenttoken", "VPP token"),
@@ -39,7 +40,7 @@ class EntryTable(tables.Table):
 
     def value_details(self, value: dict[str, object]) -> str:
         """Return the details in one line."""
-        return "; ".join(f"{name}: {detail}" for name, detail in value.items())
+        return "; ".join(f"{name}: {told(detail)}" for name, detail in value.items())
 
 
 class EntryFilter(django_filters.FilterSet):

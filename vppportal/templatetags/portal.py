@@ -174,3 +174,9 @@ def duration(run: Any) -> str:
 def spaced(names: str) -> str:
     """Return names that are stored with commas only as one writes them."""
     return names.replace(",", ", ")
+
+
+@register.filter
+def told(value: Any) -> str:
+    """Return a detail of an activity entry as text: lists joined, numbers as they are."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
