@@ -25,13 +25,14 @@ BATCH = 500
 def add(token: ContentToken) -> int:
     """Bring what the token owns into the catalog, as far as the store has answered; return the rows settled."""
     with transaction.atomic():
-        if not _hold(token):
+        now = _held(token)
+        if now is None:
             return 0
-        _enroll(token)
-        _found_after_all(token).update(outcome=Outcome.WAITING, settled_at=None)
-        _follow_switch(token)
-        _follow_region(token)
-    return sum(_settle(token, batch) for batch in _waiting(token))
+        _enroll(now)
+        _found_after_all(now).update(outcome=Outcome.WAITING, settled_at=None)
+        _follow_switch(now)
+        _follow_region(now)
+    return sum(_settle(now, batch) for batch in _waiting(now))
 
 
 def tokens_with_work() -> list[int]:
@@ -62,7 +63,7 @@ def retry(token: ContentToken, by: User, adam_ids: Collection[str] | None = None
     if adam_ids is not None:
         failed = failed.filter(adam_id__in=adam_ids)
     with transaction.atomic():
-        if not _hold(token):
+        if _held(token) is None:
             return 0
         wanted = list(failed.values_list("adam_id", flat=True))
         listings.ask_again(token, wanted)
@@ -79,7 +80,7 @@ def add_by_hand(token: ContentToken, by: User, adam_ids: Collection[str]) -> lis
     """
     wanted = token.additions.filter(adam_id__in=adam_ids, outcome__in=ADDABLE_BY_HAND)
     with transaction.atomic():
-        if not _hold(token):
+        if _held(token) is None:
             return []
         found = list(_found(token.region).filter(adam_id__in=wanted.values("adam_id")).order_by("adam_id"))
         _take_in(token, found, ADDABLE_BY_HAND, by)
@@ -89,10 +90,13 @@ def add_by_hand(token: ContentToken, by: User, adam_ids: Collection[str]) -> lis
     return apps
 
 
-def _hold(token: ContentToken) -> bool:
-    """Let nobody else settle, edit or delete the token before the transaction ends; False where it is deleted."""
-    held = ContentToken.objects.kept().select_for_update(of=("self",), no_key=True).filter(pk=token.pk)
-    return held.first() is not None
+def _held(token: ContentToken) -> ContentToken | None:
+    """Return the token as it is now; nobody else settles, edits or deletes it before the transaction ends.
+
+    None where it is deleted.
+    """
+    held = ContentToken.objects.kept().select_for_update(of=("self",), no_key=True)
+    return held.filter(pk=token.pk).first()
 
 
 def _enroll(token: ContentToken) -> None:
@@ -168,11 +172,13 @@ def _found(region: object) -> QuerySet[Listing]:
 
 
 def _settle(token: ContentToken, adam_ids: list[str]) -> int:
+    """Settle one batch by what is chosen for the token by now; what was chosen anew takes effect in the next run."""
     with transaction.atomic():
-        if not _hold(token):
+        now = _held(token)
+        if now is None or not now.add_apps_automatically or now.region != token.region:
             return 0
         found = list(_found(token.region).filter(adam_id__in=adam_ids).order_by("adam_id"))
-        settled = _take_in(token, found, (Outcome.WAITING,), by=None)
+        settled = _take_in(now, found, (Outcome.WAITING,), by=None)
         missing = sorted(set(adam_ids) - {listing.adam_id for listing in found})
         not_found = _close(token, (Outcome.WAITING,), Outcome.NOT_FOUND, missing)
         added = settled[Outcome.ADDED] + settled[Outcome.PENDING]
