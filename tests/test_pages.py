@@ -70,7 +70,7 @@ CLOSED = [name for name in ALL if name not in FOR_EVERYBODY | WITHOUT_ROLE]
 def address() -> Any:
     """Return the address of a page, about a row that exists where it is about one."""
     token = ContentTokenFactory()
-    rows = {
+    rows: dict[str, Any] = {
         "app": AppFactory(pending=True),
         "token": token,
         "group": UserGroupFactory(),

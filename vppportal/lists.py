@@ -228,7 +228,8 @@ def selected(request: HttpRequest, filterset_class: type[django_filters.FilterSe
 
 def _order(rows: QuerySet[Any]) -> Iterator[str | OrderBy]:
     """Yield what rows are sorted by; unknown values come last, whatever the database thinks of them."""
-    for name in rows.query.order_by or rows.model._meta.ordering:
+    names: Iterable[Any] = rows.query.order_by or rows.model._meta.ordering
+    for name in names:
         bare = name.removeprefix("-")
         if bare in _never_empty(rows.model):
             yield name
