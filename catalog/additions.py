@@ -17,7 +17,7 @@ from django.utils import timezone
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Outcome
 from tokens import listings
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
-from vppportal.activity.models import record
+from vppportal.activity.models import count, record
 
 BATCH = 500
 
@@ -183,7 +183,7 @@ def _settle(token: ContentToken, adam_ids: list[str]) -> int:
         not_found = _close(token, (Outcome.WAITING,), Outcome.NOT_FOUND, missing)
         added = settled[Outcome.ADDED] + settled[Outcome.PENDING]
         if added:
-            record(None, f"added {added} apps to the App Catalog from", token, apps=added)
+            count("added apps to the App Catalog from", token, apps=added)
     return settled.total() + not_found
 
 

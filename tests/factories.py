@@ -265,7 +265,7 @@ class EntryFactory(DjangoModelFactory):
         model = Entry
 
     actor_name = "Portal"
-    verb = "added apps to the App Catalog"
+    verb = "added apps to the App Catalog from"
     object_type = "contenttoken"
     object_id = 1
     object_name = factory.Sequence(lambda n: f"Token {n:03}")

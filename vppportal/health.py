@@ -60,5 +60,5 @@ def _keys() -> bool:
 
 
 def _broker() -> bool:
-    with Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as redis:
+    with Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=None) as redis:
         return bool(redis.ping())

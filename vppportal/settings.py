@@ -147,7 +147,13 @@ else:
 
 REDIS_URL = secret("REDIS_URL", "Give the address of a Redis or Valkey server, for example redis://127.0.0.1:6379/0.")
 CACHES = {
-    "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "portal"}
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "portal",
+        # No retries: somebody is waiting for the page, and everything kept here can do without.
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 3, "retry": None},
+    }
 }
 
 # --- Background work -------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
 
 from tests.factories import ContentTokenFactory, UserFactory
-from vppportal.activity.models import Entry, record
+from vppportal.activity.models import ONE_GO, Entry, count, record
 
 pytestmark = pytest.mark.django_db
 
@@ -66,3 +66,19 @@ def test_a_long_name_is_cut() -> None:
 def test_the_newest_entry_comes_first() -> None:
     entries = [record(None, "found", ContentTokenFactory()) for _ in range(3)]
     assert list(Entry.objects.all()) == entries[::-1]
+
+
+def test_what_the_portal_does_in_many_batches_is_one_entry() -> None:
+    token, other = ContentTokenFactory(), ContentTokenFactory()
+    for added in (50, 50, 7):
+        count("added apps from", token, apps=added)
+    count("added apps from", other, apps=3)
+    assert sorted(entry.details["apps"] for entry in Entry.objects.all()) == [3, 107]
+
+
+def test_what_the_portal_does_again_much_later_is_a_new_entry() -> None:
+    token = ContentTokenFactory()
+    first = count("added apps from", token, apps=50)
+    Entry.objects.filter(pk=first.pk).update(at=first.at - 2 * ONE_GO)
+    count("added apps from", token, apps=1)
+    assert sorted(entry.details["apps"] for entry in Entry.objects.all()) == [1, 50]
