@@ -212,6 +212,10 @@ class SyncPhase(models.TextChoices):
     FINISHED = "finished", "Finished"
 
 
+class SyncRunQuerySet(WorkQuerySet["SyncRun"]):
+    """Syncs as rows of work."""
+
+
 class SyncRun(Work):
     """One sync of one token: the work, its progress bar and, afterwards, its record."""
 
@@ -228,7 +232,7 @@ class SyncRun(Work):
     message = models.CharField(max_length=250, blank=True, default="")
     changes = models.JSONField(default=dict, help_text="How many rows each phase added, changed and removed.")
 
-    objects = WorkQuerySet["SyncRun"].as_manager()
+    objects = SyncRunQuerySet.as_manager()
 
     class Meta:
         ordering = ["-pk"]
@@ -249,6 +253,10 @@ class ListingOutcome(models.TextChoices):
     UNKNOWN = "unknown", "Not looked up yet"
     FOUND = "found", "Found"
     NOT_FOUND = "not_found", "Not found in this App Store"
+
+
+class ListingQuerySet(WorkQuerySet["Listing"]):
+    """Listings as rows of work."""
 
 
 class Listing(Work):
@@ -286,7 +294,7 @@ class Listing(Work):
     released_on = models.DateField(null=True)
     release_notes = models.TextField(blank=True, default="")
 
-    objects = WorkQuerySet["Listing"].as_manager()
+    objects = ListingQuerySet.as_manager()
 
     class Meta:
         constraints = [
