@@ -251,7 +251,7 @@ def _refuse_other_region(facts: ClientConfig, region: str, consents: Iterable[st
     if not facts.country or facts.country == region or "accept_region" in consents:
         return
     raise Refused(
-        f"Apple’s country for this location is {REGIONS.get(facts.country, facts.country)}, but you chose "
+        f"Apple's country for this location is {REGIONS.get(facts.country, facts.country)}, but you chose "
         f"{REGIONS.get(region, region)}. "
         "Names, icons and versions would come from the App Store you chose, where some apps may be missing.",
         field="region",

@@ -78,7 +78,7 @@ def test_an_administrator_adds_a_token_and_watches_its_apps_arrive(
     window.locator("input[name=name]").fill("Headquarters")
     window.get_by_role("button", name="Submit").click()
     # The difference between the country at Apple and the region is said before anything is saved.
-    expect(window).to_contain_text("Apple’s country for this location is United States")
+    expect(window).to_contain_text("Apple's country for this location is United States")
     expect(window.locator("input[name=name]")).to_have_value("Headquarters")
     window.locator("select[name=region]").select_option("US")
     window.get_by_role("button", name="Submit").click()
