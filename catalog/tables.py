@@ -8,6 +8,8 @@ import django_filters
 import django_tables2 as tables
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest
+from django.utils.formats import number_format
+from django.utils.html import format_html
 
 from catalog.models import Addition, App, AppStatus, Outcome
 from catalog.rows import TYPES
@@ -67,6 +69,17 @@ class AdditionTable(tables.Table):
     def render_platforms(self, value: str) -> str:
         """Return the platforms in readable form."""
         return spaced(value)
+
+    def render_assigned(self, value: int, record: Any) -> str:
+        """Return the number, with the retired ones below it where the screen has no room for their column."""
+        if not record.retired:
+            return number_format(value)
+        below = '{}<div class="narrow-only small text-secondary">{} retired</div>'
+        return format_html(below, number_format(value), number_format(record.retired))
+
+    def value_assigned(self, value: int) -> int:
+        """Return the bare number."""
+        return value
 
     def value_name(self, record: Any) -> str:
         """Return the bare name."""

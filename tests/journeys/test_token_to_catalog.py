@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -31,12 +33,28 @@ def test_a_business_token_becomes_a_catalog(portal: Portal, simulator: Simulator
     assert end["outcomes"] == {"added": 42, "mac_only": 4, "book": 2, "not_found": 1}
     assert end["apps"] == 42
     assert end["assignments"] == 243
-    details = session.get(page.url, timeout=30).text
-    for words in ("App Added Successfully", "App Not Found", "Unlimited"):
+    details = session.get(f"{page.url}?per_page=50", timeout=30).text
+    for words in ("App Added Successfully", "Unlimited"):
         assert words in details
+    assert "App Not Found" in session.get(f"{page.url}?outcome=not_found", timeout=30).text
     catalog = session.get(f"{portal.url}/catalog/", timeout=30).text
     assert "B2B" in catalog
     assert "iTunes" in catalog
+    assert "GET assignments" in calls_to_apple(portal, request_ids(portal, "POST /tokens/add/"))
+
+
+def log_lines(portal: Portal) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in portal.log.splitlines() if line.startswith("{")]
+
+
+def request_ids(portal: Portal, request: str) -> set[str]:
+    return {line["request_id"] for line in log_lines(portal) if line.get("request") == request}
+
+
+def calls_to_apple(portal: Portal, ids: set[str]) -> set[str]:
+    """Return what was asked of Apple, in any process, on behalf of these requests."""
+    calls = [line for line in log_lines(portal) if line["event"] == "apple_call" and line.get("request_id") in ids]
+    return {call["endpoint"] for call in calls}
 
 
 def test_the_large_location_arrives_while_one_watches(portal: Portal, simulator: Simulator) -> None:
