@@ -71,6 +71,9 @@ def _tokens() -> Iterator[Attention]:
         days = max(0, (token.expires_at - timezone.now()).days)
         sentence = f"“{token}” expires in {days} day{'' if days == 1 else 's'}."
         yield Attention("orange", sentence, reverse("token-renew", args=[token.pk]), "Renew")
+    for token in active.filter(is_read_only=True):
+        sentence = f"Apple lets the account of “{token}” only read."
+        yield Attention("orange", sentence, token.get_absolute_url(), "See what to do")
     newest = SyncRun.objects.filter(token=OuterRef("pk")).order_by("-pk").values("state")[:1]
     for token in active.annotate(last_state=Subquery(newest)).filter(last_state=WorkState.FAILED):
         yield Attention("orange", f"The last sync of “{token}” failed.", token.get_absolute_url(), "Show")

@@ -136,6 +136,11 @@ class ContentToken(Policies):
         max_length=2, blank=True, editable=False, help_text="Apple's own country for the location."
     )
     store_platform = models.CharField(max_length=40, default="enterprisestore", editable=False)
+    is_read_only = models.BooleanField(
+        default=False,
+        editable=False,
+        help_text="Apple lets the account that downloaded the file read, and change nothing.",
+    )
 
     status = models.CharField(max_length=20, choices=TokenStatus, default=TokenStatus.ACTIVE, editable=False)
     status_since = models.DateTimeField(default=timezone.now, editable=False)

@@ -23,7 +23,7 @@ from tokens.vpptoken import VppToken
 from vppportal.activity.models import record
 from vppportal.work import OPEN_STATES
 
-FACTS = ("location_name", "country", "store_platform", "expires_at", "take_over_from")
+FACTS = ("location_name", "country", "store_platform", "is_read_only", "expires_at", "take_over_from")
 VERDICT = ("status", "status_since", "status_number", "claimed_by")
 FILE = ("secret", "fingerprint", "organization", "uploaded_by", "uploaded_at", *FACTS, *VERDICT)
 
@@ -163,14 +163,14 @@ def note_refusal(token: ContentToken, error: AppleError) -> bool:
     return True
 
 
-def keep_facts(token: ContentToken, facts: ClientConfig) -> None:
-    """Store what Apple says of the location now that it is ours; writes only what differs.
+def keep_facts(token: ContentToken, facts: ClientConfig, *, is_read_only: bool) -> None:
+    """Store what Apple says of a location that nobody else claims; writes only what differs.
 
     Nothing is written where the file that was asked with has been replaced meanwhile.
     """
     before = [getattr(token, name) for name in FACTS]
     _take_facts(token, facts)
-    token.take_over_from = ""
+    token.take_over_from, token.is_read_only = "", is_read_only
     now = {name: getattr(token, name) for name in FACTS}
     if before != [*now.values()]:
         ContentToken.objects.filter(pk=token.pk, uploaded_at=token.uploaded_at).update(**now)

@@ -11,7 +11,16 @@ from django.db import transaction
 from django.utils import timezone
 
 from tokens import connection, listings, registration
-from tokens.apple import AppleClient, AppleError, AppleUnavailable, ClaimedElsewhere, RequestRefused, TokenRejected
+from tokens.apple import (
+    AppleClient,
+    AppleError,
+    AppleUnavailable,
+    ClaimedElsewhere,
+    MayOnlyRead,
+    MdmInfo,
+    RequestRefused,
+    TokenRejected,
+)
 from tokens.fields import CannotOpen
 from tokens.mirror import level_assets, level_assignments, level_users
 from tokens.models import ContentToken, SyncPhase, SyncRun
@@ -74,16 +83,29 @@ def _phases(run: SyncRun, token: ContentToken) -> Iterator[Changes]:
 
 
 def _claim(run: SyncRun, token: ContentToken, client: AppleClient) -> None:
-    """Read the location's facts, and claim it where it is free or its present claim was agreed to be replaced."""
+    """Read the location's facts, and claim it where it is free or its present claim was agreed to be replaced.
+
+    A location that could only be read is claimed anew with every sync: that tells when it can be changed again.
+    """
     facts = client.client_config()
     ours = connection.our_claim()
     claim = facts.mdm_info
     if claim is not None and claim.id not in ("", ours.id, token.take_over_from):
         raise ClaimedElsewhere(owner=claim)
-    if claim is None or claim.id != ours.id:
+    is_read_only = False
+    if claim is None or claim.id != ours.id or token.is_read_only:
         run.renew()
-        client.claim(ours)
-    registration.keep_facts(token, facts)
+        is_read_only = not _take(client, ours)
+    registration.keep_facts(token, facts, is_read_only=is_read_only)
+
+
+def _take(client: AppleClient, claim: MdmInfo) -> bool:
+    """Claim the location; False where the token's account may only read, which is enough for a mirror."""
+    try:
+        client.claim(claim)
+    except MayOnlyRead:
+        return False
+    return True
 
 
 def look_up_due(token: ContentToken) -> Iterator[int]:

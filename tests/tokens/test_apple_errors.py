@@ -18,6 +18,7 @@ from tokens.apple import (
     AppleUnavailable,
     BadVersion,
     ClaimedElsewhere,
+    MayOnlyRead,
     MdmInfo,
     PageOutOfRange,
     RequestRefused,
@@ -70,12 +71,14 @@ def test_a_failing_service_without_a_number_means_later(client, apple, status, r
     assert type(error_of(client, apple, Reply(raw=raw, status=status))) is AppleUnavailable
 
 
-@pytest.mark.parametrize(("number", "kind"), [(9650, PageOutOfRange), (9721, BadVersion), (9708, UnknownEvent)])
-def test_what_has_moved_has_its_own_kind(client, apple, number, kind):
+@pytest.mark.parametrize(
+    ("number", "kind"), [(9637, MayOnlyRead), (9650, PageOutOfRange), (9708, UnknownEvent), (9721, BadVersion)]
+)
+def test_what_somebody_acts_upon_has_its_own_kind(client, apple, number, kind):
     assert type(error_of(client, apple, refused(number))) is kind
 
 
-@pytest.mark.parametrize(("number", "status"), [(9602, 400), (9634, 410), (9637, 403), (9709, 400), (9726, 405)])
+@pytest.mark.parametrize(("number", "status"), [(9602, 400), (9634, 410), (9709, 400), (9726, 405)])
 def test_other_numbers_are_refusals(client, apple, number, status):
     error = error_of(client, apple, refused(number, status))
     assert type(error) is RequestRefused

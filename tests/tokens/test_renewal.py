@@ -114,7 +114,7 @@ def test_facts_learned_with_the_old_file_do_not_touch_the_renewed_token(location
     location.tell("tokens", days=500)
     renewed(ContentToken.objects.get(), location)
     before = ContentToken.objects.values().get()
-    registration.keep_facts(old, facts)
+    registration.keep_facts(old, facts, is_read_only=False)
     assert ContentToken.objects.values().get() == before
 
 

@@ -143,12 +143,29 @@ def test_a_location_without_a_claim_is_claimed(location: Location) -> None:
     assert (location.world.mdm_info or {})["name"] == "VPP Portal"
 
 
-def test_a_read_only_token_fails_with_apples_reason_and_is_not_called_revoked(location: Location) -> None:
+def test_a_token_that_may_only_read_is_mirrored_and_marked(location: Location) -> None:
     location.tell("read-only")
-    run = finish(location.upload())
-    assert run.state == WorkState.FAILED
-    assert "9637" in run.last_error
-    assert ContentToken.objects.get().status == TokenStatus.ACTIVE
+    token = location.mirrored()
+    assert (token.status, token.is_read_only) == (TokenStatus.ACTIVE, True)
+    assert_level(token, location)
+    assert location.world.mdm_info is None
+
+
+def test_the_mark_goes_when_apple_lets_the_token_write_again(location: Location) -> None:
+    location.tell("read-only")
+    token = location.mirrored()
+    location.tell("restore")
+    assert sync_now(token).state == WorkState.DONE
+    assert not ContentToken.objects.get().is_read_only
+    assert (location.world.mdm_info or {})["name"] == "VPP Portal"
+
+
+def test_a_claim_that_may_not_be_replaced_stays_whose_it_is(location: Location) -> None:
+    location.tell("claim", name="Other MDM")
+    location.tell("read-only")
+    assert finish(location.upload(consents=("take_over",))).state == WorkState.FAILED
+    now = ContentToken.objects.get()
+    assert (now.status, now.is_read_only) == (TokenStatus.CLAIMED_ELSEWHERE, True)
 
 
 def test_a_secret_no_key_opens_fails_the_sync_and_stays_as_it_is(location: Location) -> None:

@@ -147,6 +147,16 @@ def test_a_revoked_token_is_explained_with_its_two_causes(manager: Client) -> No
     assert f'action="/tokens/{token.pk}/sync/"' not in page
 
 
+def test_a_token_that_may_only_read_is_said_to_be_so(manager: Client) -> None:
+    token = ContentTokenFactory(is_read_only=True)
+    assert "Apple lets its account only read." in manager.get("/tokens/").content.decode()
+    assert (
+        "Apple lets the account that downloaded this token only read."
+        in manager.get(token.get_absolute_url()).content.decode()
+    )
+    assert "only read" in manager.get("/").content.decode()
+
+
 def test_expiry_is_said_in_days_and_in_words(manager: Client) -> None:
     ContentTokenFactory(expiring=True)
     assert "in 12 days" in manager.get("/tokens/").content.decode()

@@ -116,7 +116,16 @@ class UnknownEvent(RequestRefused):
     """9708: Apple does not know the event (any more); read back what it should have done."""
 
 
-MOVED: Final[dict[int, type[RequestRefused]]] = {9650: PageOutOfRange, 9721: BadVersion, 9708: UnknownEvent}
+class MayOnlyRead(RequestRefused):
+    """9637: the account that downloaded the token may read the location, and change nothing there."""
+
+
+KINDS: Final[dict[int, type[RequestRefused]]] = {
+    9637: MayOnlyRead,
+    9650: PageOutOfRange,
+    9708: UnknownEvent,
+    9721: BadVersion,
+}
 
 
 def sentence(number: int | None, text: object = "") -> str:
@@ -137,7 +146,7 @@ def from_number(
     if number in TRY_LATER:
         return AppleUnavailable(message, number=number, http_status=http_status, retry_after=retry_after)
     if number in SENTENCES:
-        kind = MOVED.get(number, RequestRefused)
+        kind = KINDS.get(number, RequestRefused)
         return kind(message, number=number, http_status=http_status, error_info=info)
     if http_status == 401:
         return TokenRejected(message, number=number, http_status=http_status)

@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ('location_name', models.CharField(editable=False, max_length=250)),
                 ('country', models.CharField(blank=True, editable=False, help_text="Apple's own country for the location.", max_length=2)),
                 ('store_platform', models.CharField(default='enterprisestore', editable=False, max_length=40)),
+                ('is_read_only', models.BooleanField(default=False, editable=False, help_text='Apple lets the account that downloaded the file read, and change nothing.')),
                 ('status', models.CharField(choices=[('active', 'Active'), ('expired', 'Expired'), ('revoked', 'Revoked'), ('invalid', 'Invalid'), ('claimed_elsewhere', 'Claimed by another MDM')], default='active', editable=False, max_length=20)),
                 ('status_since', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('status_number', models.PositiveIntegerField(editable=False, help_text='The number Apple refused with.', null=True)),
