@@ -28,9 +28,6 @@ class App(Policies):
     added_at = models.DateTimeField(default=timezone.now)
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     added_from = models.ForeignKey(ContentToken, models.SET_NULL, null=True, blank=True, related_name="apps_added")
-    version = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Grows with each edit: a stale form is noticed."
-    )
 
     class Meta:
         permissions = [("approve_app", "Can approve and reject apps")]

@@ -34,7 +34,6 @@ class Migration(migrations.Migration):
                 ('adam_id', models.CharField(max_length=20, unique=True, verbose_name='iTunes App ID')),
                 ('status', models.CharField(choices=[('available', 'Available'), ('pending', 'Pending approval'), ('rejected', 'Rejected')], default='available', max_length=10)),
                 ('added_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('version', models.PositiveIntegerField(default=0, editable=False, help_text='Grows with each edit: a stale form is noticed.')),
             ],
             options={
                 'permissions': [('approve_app', 'Can approve and reject apps')],
