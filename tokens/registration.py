@@ -53,7 +53,7 @@ class Refused(Exception):
 
 def fingerprint(vpp_token: VppToken) -> str:
     """Return what identifies a token file without giving it away (the token itself is long and random)."""
-    return hashlib.sha256(b"vpptoken:" + vpp_token.normalised.reveal().encode()).hexdigest()
+    return hashlib.sha256(b"vpptoken:" + vpp_token.secret.reveal().encode()).hexdigest()
 
 
 def examine(
@@ -197,7 +197,7 @@ def _take_file(token: ContentToken, vpp_token: VppToken, facts: ClientConfig) ->
     token.location_id = facts.location_id
     token.secret = Sealed.seal(vpp_token.secret, bound_to=facts.location_id)
     token.fingerprint = fingerprint(vpp_token)
-    token.organization = vpp_token.organisation[:250]
+    token.organization = vpp_token.organization
     token.expires_at = facts.token_expires_at or vpp_token.expires_at
     _take_facts(token, facts)
 

@@ -77,13 +77,8 @@ class VppToken:
     """A content token as its file describes it; `secret` is the bearer, the same text for every wrapping of it."""
 
     secret: Secret
-    organisation: str
+    organization: str
     expires_at: datetime
-
-    @property
-    def normalised(self) -> Secret:
-        """The text to take a keyed fingerprint of: one for all files that hold this token."""
-        return self.secret
 
     def is_expired(self, now: datetime) -> bool:
         """Whether the date in the file has passed; Apple's own word may differ."""

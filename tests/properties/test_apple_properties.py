@@ -187,4 +187,4 @@ def test_a_token_comes_back_from_its_file_however_it_is_wrapped(token, name, exp
         return
     assert found.secret.reveal() == plain.decode()
     assert found.expires_at == expires_at
-    assert found.organisation
+    assert found.organization

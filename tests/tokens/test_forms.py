@@ -30,7 +30,7 @@ def add_form(content: bytes = GOOD, **typed: Any) -> AddTokenForm:
 def test_a_good_file_is_parsed() -> None:
     form = add_form()
     assert form.is_valid(), form.errors
-    assert form.cleaned_data["token_file"].organisation == "Example"
+    assert form.cleaned_data["token_file"].organization == "Example"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def with_member(**members: object) -> bytes:
 def test_a_token_file_is_read():
     token = read(packed(TOKEN), now=NOW)
     assert token.secret.reveal() == packed(TOKEN).decode()
-    assert token.organisation == "Alder & Sons"
+    assert token.organization == "Alder & Sons"
     assert token.expires_at == datetime(2027, 6, 30, 12, tzinfo=UTC)
     assert not token.is_expired(NOW)
 
@@ -62,28 +62,27 @@ def test_the_bearer_is_the_whole_file_not_the_inner_token():
     ],
     ids=["byte order mark", "line feed", "line ends", "spaces", "wrapped", "wrapped for mail"],
 )
-def test_wrapping_is_forgiven_and_changes_neither_bearer_nor_fingerprint(wrap):
+def test_wrapping_is_forgiven_and_does_not_change_the_secret(wrap):
     plain, wrapped = read(packed(TOKEN), now=NOW), read(wrap(packed(TOKEN)), now=NOW)
     assert wrapped.secret == plain.secret
-    assert wrapped.normalised == plain.normalised
 
 
 def test_members_may_stand_in_any_order_and_among_others():
     token = read(packed(json.dumps({"extra": [1, {"x": None}], **dict(reversed(TOKEN.items()))}, indent=2)), now=NOW)
-    assert token.organisation == "Alder & Sons"
+    assert token.organization == "Alder & Sons"
 
 
 @pytest.mark.parametrize("name", ["云杉公司", "🌲 Spruce 👩‍🔬", "<script>alert(1)</script>", "=cmd|'/C calc'!A0"])
 def test_an_organization_may_be_called_anything(name):
-    assert read(with_member(orgName=name), now=NOW).organisation == name
+    assert read(with_member(orgName=name), now=NOW).organization == name
 
 
 def test_line_ends_and_direction_marks_in_a_name_become_spaces():
-    assert read(with_member(orgName=" Alder\r\nBcc: x\u202egpj "), now=NOW).organisation == "Alder Bcc: x gpj"
+    assert read(with_member(orgName=" Alder\r\nBcc: x\u202egpj "), now=NOW).organization == "Alder Bcc: x gpj"
 
 
 def test_a_very_long_name_is_cut():
-    assert len(read(with_member(orgName="x" * 30_000), now=NOW).organisation) == 250
+    assert len(read(with_member(orgName="x" * 30_000), now=NOW).organization) == 250
 
 
 @pytest.mark.parametrize(
@@ -216,7 +215,7 @@ def test_base64_with_stray_bits_at_its_end_is_no_token():
 
 
 def test_brackets_inside_texts_are_not_nesting():
-    assert read(with_member(orgName="[{" * 500 + '"'), now=NOW).organisation.startswith("[{[{")
+    assert read(with_member(orgName="[{" * 500 + '"'), now=NOW).organization.startswith("[{[{")
 
 
 def test_no_file_takes_long_or_much_memory():
@@ -246,4 +245,4 @@ def test_a_refusal_quotes_nothing_of_the_file():
 
 def test_a_token_shows_its_secret_nowhere():
     token = read(packed(TOKEN), now=NOW)
-    assert packed(TOKEN).decode()[:12] not in repr(token) + str(token) + f"{token.secret} {token.normalised!r}"
+    assert packed(TOKEN).decode()[:12] not in repr(token) + str(token) + f"{token.secret} {token.secret!r}"
