@@ -20,7 +20,7 @@ from vppportal.lists import Search
 from vppportal.templatetags.portal import spaced
 
 TYPE_NAMES = dict(TYPES)
-NONE_LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")]
+LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")]
 
 
 class LicenseCount(Number):
@@ -35,19 +35,19 @@ class LicenseCount(Number):
         return "Unlimited" if record.is_unlimited else value
 
 
+class Icon(Cell):
+    """An app's icon, which a file does without."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__("catalog/_icon.html", orderable=False, attrs=ICON, exclude_from_export=True, **kwargs)
+
+
 class AdditionTable(tables.Table):
     """The reference's Token Details columns, and what else an administrator asks about."""
 
     adam_id = tables.Column("iTunes App ID", attrs={"td": {"class": "font-tabular"}})
-    icon_url = Cell(
-        "catalog/_icon.html",
-        verbose_name="App Icon",
-        orderable=False,
-        attrs=ICON,
-        exclude_from_export=True,
-        empty_values=(),
-    )
-    name = Cell("catalog/_addition_name.html", verbose_name="App Name", empty_values=(), attrs=NAMED)
+    icon_url = Icon(verbose_name="App Icon")
+    name = Cell("catalog/_addition_name.html", verbose_name="App Name", attrs=NAMED)
     token = tables.Column(linkify=True)
     type = tables.Column()
     platforms = tables.Column(default="not known")
@@ -81,13 +81,14 @@ class AdditionTable(tables.Table):
         """Return the bare number."""
         return value
 
-    def value_name(self, record: Any) -> str:
-        """Return the bare name."""
-        return record.name or ""
 
-    def value_comment(self, value: str) -> str:
-        """Return the bare comment."""
-        return value
+def by_licenses(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
+    """Keep rows by what is left of their licenses."""
+    if value == "unlimited":
+        return rows.filter(is_unlimited=True)
+    if value == "none_left":
+        return rows.filter(is_unlimited=False, available__lte=0)
+    return rows.filter(available__gt=0)
 
 
 class AdditionFilter(django_filters.FilterSet):
@@ -99,15 +100,11 @@ class AdditionFilter(django_filters.FilterSet):
     platform = django_filters.ChoiceFilter(
         "platforms", "contains", choices=Platform.choices, label="Platform", empty_label="All"
     )
-    licenses = django_filters.ChoiceFilter(choices=NONE_LEFT, method="by_licenses", label="Licenses", empty_label="All")
+    licenses = django_filters.ChoiceFilter(choices=LEFT, method=by_licenses, label="Licenses", empty_label="All")
 
     class Meta:
         model = Addition
         fields: list[str] = []
-
-    def by_licenses(self, rows: QuerySet[Addition], name: str, value: str) -> QuerySet[Addition]:
-        """Keep the rows with none, some or unlimited licenses left."""
-        return by_licenses(rows, value)
 
 
 def kept_tokens(request: HttpRequest | None) -> QuerySet[ContentToken]:
@@ -125,16 +122,8 @@ class AddableFilter(AdditionFilter):
 class AppTable(tables.Table):
     """The apps of the catalog."""
 
-    icon_url = Cell(
-        "catalog/_icon.html",
-        accessor="listing__icon_url",
-        verbose_name="Icon",
-        orderable=False,
-        attrs=ICON,
-        exclude_from_export=True,
-        empty_values=(),
-    )
-    name = Cell("catalog/_app_name.html", verbose_name="App", empty_values=(), attrs=NAMED)
+    icon_url = Icon(accessor="listing__icon_url", verbose_name="Icon")
+    name = Cell("catalog/_app_name.html", verbose_name="App", attrs=NAMED)
     adam_id = tables.Column("iTunes App ID", visible=False)
     bundle_id = tables.Column("Bundle ID", accessor="listing__bundle_id", visible=False)
     is_custom = tables.Column("Type")
@@ -158,10 +147,6 @@ class AppTable(tables.Table):
         """Return the platforms in readable form."""
         return spaced(value)
 
-    def value_name(self, record: Any) -> str:
-        """Return the bare name."""
-        return str(record)
-
 
 class AppFilter(django_filters.FilterSet):
     """Finds apps."""
@@ -177,7 +162,7 @@ class AppFilter(django_filters.FilterSet):
     token = django_filters.ModelChoiceFilter(
         queryset=kept_tokens, method="by_token", empty_label="All", label="VPP token"
     )
-    licenses = django_filters.ChoiceFilter(choices=NONE_LEFT, method="by_licenses", label="Licenses", empty_label="All")
+    licenses = django_filters.ChoiceFilter(choices=LEFT, method=by_licenses, label="Licenses", empty_label="All")
 
     class Meta:
         model = App
@@ -186,16 +171,3 @@ class AppFilter(django_filters.FilterSet):
     def by_token(self, apps: QuerySet[App], name: str, token: ContentToken) -> QuerySet[App]:
         """Keep the apps a token holds licenses of."""
         return apps.filter(Exists(Asset.objects.filter(token=token, adam_id=OuterRef("adam_id"), gone_at=None)))
-
-    def by_licenses(self, apps: QuerySet[App], name: str, value: str) -> QuerySet[App]:
-        """Keep the apps with none, some or unlimited licenses left."""
-        return by_licenses(apps, value)
-
-
-def by_licenses(rows: QuerySet[Any], value: str) -> QuerySet[Any]:
-    """Keep rows by what is left of their licenses."""
-    if value == "unlimited":
-        return rows.filter(is_unlimited=True)
-    if value == "none_left":
-        return rows.filter(is_unlimited=False, available__lte=0)
-    return rows.filter(available__gt=0)

@@ -48,29 +48,13 @@ class TokenTable(tables.Table):
     license_count = Cell("tokens/_licenses.html", verbose_name="Licenses", initial_sort_descending=True)
     assigned_count = Number(verbose_name="Assigned", visible=False)
     available_count = Number(verbose_name="Available", visible=False)
-    synced_at = Cell("tokens/_synced.html", verbose_name="Last sync", empty_values=())
+    synced_at = Cell("tokens/_synced.html", verbose_name="Last sync")
     expires_at = Cell("tokens/_expires.html", verbose_name="Expires")
     uploaded_at = When(verbose_name="Uploaded", visible=False)
     actions = Actions("tokens/_row_actions.html")
 
     class Meta:
         order_by = "name"
-
-    def value_name(self, value: str) -> str:
-        """Return the bare name."""
-        return value
-
-    def value_license_count(self, value: int) -> int:
-        """Return the bare number."""
-        return value
-
-    def value_synced_at(self, record: ContentToken) -> str:
-        """Return the exact time."""
-        return record.synced_at.isoformat() if record.synced_at else ""
-
-    def value_expires_at(self, record: ContentToken) -> str:
-        """Return the exact time."""
-        return record.expires_at.isoformat()
 
 
 def used_regions() -> list[tuple[str, str]]:

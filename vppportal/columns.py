@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import django_tables2 as tables
@@ -13,6 +14,11 @@ from vppportal.templatetags.portal import pill, when
 ICON = {"td": {"class": "pic"}}
 NAMED = {"td": {"class": "named"}}
 RIGHT = {"th": {"class": "text-end"}, "td": {"class": "text-end font-tabular"}}
+
+
+def exact(value: Any) -> Any:
+    """Return a value as a file has it: times to the microsecond, with their zone."""
+    return value.isoformat() if isinstance(value, datetime) else value
 
 
 class Number(tables.Column):
@@ -42,9 +48,9 @@ class When(tables.Column):
         """Return the time in words."""
         return when(value)
 
-    def value(self, value: Any) -> str:
+    def value(self, value: Any) -> Any:
         """Return the exact time."""
-        return value.isoformat() if hasattr(value, "isoformat") else str(value)
+        return exact(value)
 
 
 class Pill(tables.Column):
@@ -60,10 +66,14 @@ class Pill(tables.Column):
 
 
 class Cell(tables.TemplateColumn):
-    """A cell with a template of its own; the template knows the row as `record`."""
+    """A cell with a template of its own; the template knows the row as `record`, a file has the bare value."""
 
     def __init__(self, template_name: str, **kwargs: Any) -> None:
         super().__init__(template_name=template_name, **kwargs)
+
+    def value(self, value: Any) -> Any:
+        """Return the bare value."""
+        return exact(value)
 
 
 class Actions(Cell):

@@ -34,10 +34,6 @@ class EntryTable(tables.Table):
     class Meta:
         order_by = "-at"
 
-    def value_verb(self, value: str) -> str:
-        """Return the bare verb; the object has a column of its own in the file."""
-        return value
-
     def value_details(self, value: dict[str, object]) -> str:
         """Return the details in one line."""
         return "; ".join(f"{name}: {told(detail)}" for name, detail in value.items())

@@ -45,10 +45,6 @@ class PersonTable(tables.Table):
     class Meta:
         order_by = "name"
 
-    def value_name(self, value: str) -> str:
-        """Return the bare name."""
-        return value
-
     def value_groups(self, record: ManagedUser) -> str:
         """Return all the groups."""
         return ", ".join(group.name for group in record.groups.all())
