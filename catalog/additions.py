@@ -17,6 +17,7 @@ from django.utils import timezone
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Outcome
 from tokens import listings
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
+from tokens.policies import POLICY_FIELDS
 from vppportal.activity.models import count, record
 
 BATCH = 500
@@ -223,7 +224,7 @@ def _app_of_addition() -> Subquery:
 def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> None:
     """Create those that are not there. `found` is in one order everywhere, or two tokens could wait in a circle."""
     status = AppStatus.PENDING if CatalogSettings.load().requires_approval(token) else AppStatus.AVAILABLE
-    policies = {name: getattr(token, name) for name in token.POLICY_FIELDS}
+    policies = {name: getattr(token, name) for name in POLICY_FIELDS}
     App.objects.bulk_create(
         [
             App(adam_id=listing.adam_id, listing=listing, status=status, added_from=token, added_by=by, **policies)

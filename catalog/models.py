@@ -8,7 +8,8 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from tokens.models import ContentToken, Listing, Policies
+from tokens.models import ContentToken, Listing
+from tokens.policies import Policies
 
 
 class AppStatus(models.TextChoices):

@@ -21,6 +21,7 @@ from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
 from catalog.token_page import say_what_was_added
 from tokens.models import Asset, ContentToken
+from tokens.policies import POLICY_FIELDS
 from vppportal.activity.models import Entry, record
 from vppportal.lists import Bulk, Empty, Listed, selected
 
@@ -67,7 +68,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "app": app,
         "listing": app.listing,
         "assets": assets.order_by("token__name", "pricing_param"),
-        "policies": [(_policy(app, name), getattr(app, name)) for name in app.POLICY_FIELDS],
+        "policies": [(_policy(app, name), getattr(app, name)) for name in POLICY_FIELDS],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
     }
     return render(request, "catalog/app.html", context)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tokens.apple import AppleError, ClaimedElsewhere
+from tokens.apple import TOKEN_EXPIRED, TOKEN_REVOKED, AppleError, ClaimedElsewhere
 from tokens.models import ContentToken, TokenStatus
 
-EXPIRED, REVOKED = 9621, 9625
 DOWNLOAD_AGAIN = (
     "Download a new token of the same location from Apple Business or Apple School Manager and choose Renew."
 )
@@ -27,7 +26,8 @@ def status_of(error: AppleError) -> TokenStatus:
     """Return the token status that an error of Apple means; the states are never shown one as another."""
     if isinstance(error, ClaimedElsewhere):
         return TokenStatus.CLAIMED_ELSEWHERE
-    return {EXPIRED: TokenStatus.EXPIRED, REVOKED: TokenStatus.REVOKED}.get(error.number or 0, TokenStatus.INVALID)
+    known = {TOKEN_EXPIRED: TokenStatus.EXPIRED, TOKEN_REVOKED: TokenStatus.REVOKED}
+    return known.get(error.number or 0, TokenStatus.INVALID)
 
 
 def diagnose(token: ContentToken) -> Diagnosis | None:

@@ -17,12 +17,10 @@ from django.core.files.uploadedfile import UploadedFile
 from django.utils import timezone
 
 from tokens import vpptoken
-from tokens.models import ContentToken
+from tokens.models import NAME_TAKEN, ContentToken
 from tokens.registration import Refused
 from tokens.vpptoken import BadTokenFile, VppToken
 from vppportal.groups.picker import GroupsField
-
-NAME_TAKEN = "There is already a VPP token of this name."
 
 
 class TokenFileField(forms.FileField):
@@ -82,7 +80,7 @@ class TokenForm(forms.ModelForm):
 
     class Meta:
         model = ContentToken
-        fields = [*ContentToken.CHOICES, *ContentToken.POLICY_FIELDS, "restricted_to"]
+        fields = [*ContentToken.CHOICES, "restricted_to"]
         labels = {"name": "Token name", "add_apps_automatically": "Add apps automatically"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

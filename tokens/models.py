@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from tokens.fields import SealedTextField
+from tokens.policies import POLICY_FIELDS, Policies
 from tokens.regions import REGIONS
 from vppportal.groups.models import UserGroup
 from vppportal.work import OPEN_STATES, Work, WorkQuerySet
@@ -24,52 +25,7 @@ from vppportal.work import OPEN_STATES, Work, WorkQuerySet
 if TYPE_CHECKING:
     from tokens.secret import Secret
 
-
-class Policies(models.Model):
-    """What an administrator decides about the apps of a token; an app takes them over when it is added."""
-
-    remove_on_mdm_removal = models.BooleanField(
-        "MDM control removal",
-        default=True,
-        help_text="The device deletes the app and its data when it leaves management.",
-    )
-    remove_on_selective_wipe = models.BooleanField(
-        "Selective wipe",
-        default=True,
-        help_text="The app is removed when an administrator wipes only what the organization put on the device.",
-    )
-    remove_on_stop = models.BooleanField(
-        "Deletion from the portal or stopping distribution",
-        default=True,
-        help_text="The app is removed when it is deleted from the catalog or no longer distributed to the device.",
-    )
-    revoke_on_stop = models.BooleanField(
-        "App is deleted or its distribution is stopped",
-        default=True,
-        help_text="The license returns to the token and can be given to somebody else. Books cannot be taken back.",
-    )
-    block_backup = models.BooleanField(
-        "Restrict data backup",
-        default=False,
-        help_text="The data of the apps is left out of iTunes, Finder and iCloud backups.",
-    )
-    require_approval = models.BooleanField(
-        "App approval",
-        default=False,
-        help_text="New apps wait as “Pending approval” and cannot be distributed until somebody approves them.",
-    )
-
-    POLICY_FIELDS: ClassVar[tuple[str, ...]] = (
-        "remove_on_mdm_removal",
-        "remove_on_selective_wipe",
-        "remove_on_stop",
-        "revoke_on_stop",
-        "block_backup",
-        "require_approval",
-    )
-
-    class Meta:
-        abstract = True
+NAME_TAKEN = "There is already a VPP token of this name."
 
 
 class TokenStatus(models.TextChoices):
@@ -161,7 +117,7 @@ class ContentToken(Policies):
         default=0, editable=False, help_text="Grows with each edit: a stale form is noticed."
     )
 
-    CHOICES: ClassVar[tuple[str, ...]] = ("name", "region", "add_apps_automatically")
+    CHOICES: ClassVar[tuple[str, ...]] = ("name", "region", "add_apps_automatically", *POLICY_FIELDS)
     objects = ContentTokenQuerySet.as_manager()
 
     class Meta:
@@ -173,7 +129,7 @@ class ContentToken(Policies):
                 Lower("name"),
                 condition=Q(deleted_at=None),
                 name="one_token_of_a_name",
-                violation_error_message="There is already a VPP token of this name.",
+                violation_error_message=NAME_TAKEN,
             ),
             models.UniqueConstraint(fields=["fingerprint"], condition=Q(deleted_at=None), name="one_token_of_a_file"),
             models.UniqueConstraint(

@@ -14,10 +14,19 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from tokens import connection, listings
-from tokens.apple import AppleError, AppleUnavailable, ClaimedElsewhere, ClientConfig, MdmInfo, TokenRejected
-from tokens.diagnosis import EXPIRED, REVOKED, status_of
+from tokens.apple import (
+    TOKEN_EXPIRED,
+    TOKEN_REVOKED,
+    AppleError,
+    AppleUnavailable,
+    ClaimedElsewhere,
+    ClientConfig,
+    MdmInfo,
+    TokenRejected,
+)
+from tokens.diagnosis import status_of
 from tokens.fields import Sealed
-from tokens.models import ContentToken, SyncReason, SyncRun, TokenStatus
+from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun, TokenStatus
 from tokens.regions import REGIONS
 from tokens.vpptoken import VppToken
 from vppportal.activity.models import record
@@ -98,7 +107,7 @@ def register(
     except IntegrityError:
         _refuse_known_file(vpp_token)
         _refuse_held_location(facts)
-        raise Refused("There is already a VPP token of this name.", field="name") from None
+        raise Refused(NAME_TAKEN, field="name") from None
 
 
 def renew(token: ContentToken, vpp_token: VppToken, facts: ClientConfig, *, by: User) -> SyncRun:
@@ -123,7 +132,7 @@ def edit(token: ContentToken, choices: Mapping[str, Any], *, by: User, version: 
     with transaction.atomic():
         if not ContentToken.objects.kept().filter(pk=token.pk, version=version).update(version=F("version") + 1):
             return False
-        before = {name: getattr(token, name) for name in (*token.CHOICES, *token.POLICY_FIELDS)}
+        before = {name: getattr(token, name) for name in token.CHOICES}
         _take_choices(token, choices)
         token.save(update_fields=[*before])
         token.restricted_to.set(choices.get("restricted_to", ()))
@@ -188,7 +197,7 @@ def _set_status(token: ContentToken, status: TokenStatus, number: int | None = N
 
 
 def _take_choices(token: ContentToken, choices: Mapping[str, Any]) -> None:
-    for name in (*token.CHOICES, *token.POLICY_FIELDS):
+    for name in token.CHOICES:
         if name in choices:
             setattr(token, name, choices[name])
 
@@ -215,9 +224,9 @@ def _ask_apple(vpp_token: VppToken) -> ClientConfig:
             return client.client_config()
     except TokenRejected as error:
         sentence = {
-            REVOKED: "Apple has revoked this token. The usual causes: the password of the Apple Account that "
+            TOKEN_REVOKED: "Apple has revoked this token. The usual causes: the password of the Apple Account that "
             "downloaded it was changed, or Apple flagged the account. Download a new token.",
-            EXPIRED: "Apple says that this token has expired. Download a new one.",
+            TOKEN_EXPIRED: "Apple says that this token has expired. Download a new one.",
         }.get(error.number or 0, "Apple does not accept this token. Download it again and upload the file unchanged.")
         raise Refused(sentence, details=str(error)) from error
     except AppleUnavailable as error:

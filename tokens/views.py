@@ -21,8 +21,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from tokens import registration, tasks
 from tokens.diagnosis import diagnose
-from tokens.forms import NAME_TAKEN, AddTokenForm, EditTokenForm, RenewTokenForm
-from tokens.models import ContentToken, SyncReason, SyncRun, TokenStatus
+from tokens.forms import AddTokenForm, EditTokenForm, RenewTokenForm
+from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun, TokenStatus
 from tokens.registration import Refused
 from tokens.tables import TokenFilter, TokenTable, token_rows
 from vppportal.lists import Empty, Listed

@@ -12,7 +12,9 @@ from crispy_forms.utils import render_crispy_form
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from tests.factories import ContentTokenFactory, UserGroupFactory
-from tokens.forms import NAME_TAKEN, AddTokenForm, EditTokenForm, RenewTokenForm
+from tokens.forms import AddTokenForm, EditTokenForm, RenewTokenForm
+from tokens.models import NAME_TAKEN
+from tokens.policies import POLICY_FIELDS
 from tokens.registration import Refused
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +72,7 @@ def test_the_three_tabs_have_the_fields_of_the_reference() -> None:
     distribution = html.index('id="distribution"')
     for field in ("name", "token_file", "region", "add_apps_automatically"):
         assert detail < html.index(f'name="{field}"') < policies
-    for field in AddTokenForm.Meta.model.POLICY_FIELDS:
+    for field in POLICY_FIELDS:
         assert policies < html.index(f'name="{field}"') < distribution
     assert html.index('name="restricted_to_search"') > distribution
 

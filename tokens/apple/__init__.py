@@ -3,6 +3,8 @@
 from tokens.apple.batches import Batch, batches
 from tokens.apple.client import AppleClient, AssetKey, public_store_items, service_config
 from tokens.apple.errors import (
+    TOKEN_EXPIRED,
+    TOKEN_REVOKED,
     AppleError,
     AppleUnavailable,
     BadVersion,
@@ -33,6 +35,8 @@ from tokens.apple.values import (
 from tokens.apple.walk import Walk
 
 __all__ = [
+    "TOKEN_EXPIRED",
+    "TOKEN_REVOKED",
     "AppleClient",
     "AppleError",
     "AppleUnavailable",
