@@ -248,7 +248,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-FILE_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+FILE_UPLOAD_HANDLERS = ["vppportal.uploads.SmallUploads"]
+DATA_UPLOAD_MAX_NUMBER_FILES = 5
 
 # --- Language, time, static files, mail ------------------------------------------------------------------------------
 
