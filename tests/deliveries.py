@@ -38,6 +38,7 @@ def deliver(*, times: int = 1, disorder: random.Random | None = None) -> Counter
 
 def run(messages: Iterable[Message]) -> None:
     """Carry out messages as they come."""
+    app.autodiscover_tasks(force=True)
     for task, arguments in messages:
         app.tasks[task](*arguments)
 

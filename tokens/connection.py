@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
 
 from django.conf import settings
 from django.core.cache import cache
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from tokens.apple import AppleClient, AppleError, AppleUnavailable, MdmInfo, ServiceConfig, Timeout, service_config
@@ -41,18 +40,16 @@ def service() -> ServiceConfig:
     Raises AppleUnavailable only: the request carries no token, so its failure says nothing about one.
     """
     key = f"apple-service-config:{settings.APPLE_VPP_URL}"
-    with suppress(RedisError):
-        known = cache.get(key)
-        if isinstance(known, ServiceConfig):
-            return known
+    known = cache.get(key)
+    if isinstance(known, ServiceConfig):
+        return known
     try:
         config = service_config(settings.APPLE_VPP_URL, timeout=HASTY)
     except AppleUnavailable:
         raise
     except AppleError as error:
         raise AppleUnavailable(f"Apple's service config cannot be read: {error}") from error
-    with suppress(RedisError):
-        cache.set(key, config, SERVICE_CONFIG_SECONDS)
+    cache.set(key, config, SERVICE_CONFIG_SECONDS)
     return config
 
 

@@ -148,7 +148,7 @@ else:
 REDIS_URL = secret("REDIS_URL", "Give the address of a Redis or Valkey server, for example redis://127.0.0.1:6379/0.")
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "vppportal.cache.ForgetfulCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "portal",
         # No retries: somebody is waiting for the page, and everything kept here can do without.
@@ -178,6 +178,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": 15,
     "socket_connect_timeout": 3,
     "socket_keepalive": True,
+    # Whoever asks for work does not wait for a broker that is away; the sweeper finds the work by itself.
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.1,
 }
 CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULER = "vppportal.timetable.Timetable"

@@ -31,9 +31,9 @@ def test_apps_are_added_once_however_often_the_task_runs(times: int) -> None:
     assert App.objects.count() == Addition.objects.count() == 1
 
 
-@pytest.mark.parametrize("trait", [{"deleted": True}, None])
-def test_a_token_that_is_gone_brings_nothing(trait: dict[str, bool] | None) -> None:
-    tasks.add_apps(owner("1", **trait).pk if trait else 4711)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_token_that_is_gone_brings_nothing(is_there: bool) -> None:
+    tasks.add_apps(owner("1", deleted=True).pk if is_there else 4711)
     assert not Addition.objects.exists()
 
 
