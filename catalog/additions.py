@@ -18,7 +18,7 @@ from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSet
 from tokens import listings
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
 from tokens.policies import POLICY_FIELDS
-from vppportal.activity.models import count, record
+from vppportal.activity.models import count, record, record_each
 
 BATCH = 500
 
@@ -86,8 +86,7 @@ def add_by_hand(token: ContentToken, by: User, adam_ids: Collection[str]) -> lis
         found = list(_found(token.region).filter(adam_id__in=wanted.values("adam_id")).order_by("adam_id"))
         _take_in(token, found, ADDABLE_BY_HAND, by)
         apps = list(App.objects.filter(adam_id__in=[listing.adam_id for listing in found]).select_related("listing"))
-        for app in apps:
-            record(by, "added to the App Catalog", app, token=token.name)
+        record_each(by, "added to the App Catalog", apps, token=token.name)
     return apps
 
 

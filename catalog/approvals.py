@@ -5,34 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from catalog.models import Addition, App, AppStatus, Outcome
-from vppportal.activity.models import Actor, record
+from vppportal.activity.models import Actor, record_each
 
 
 def approve(app: App, by: Actor) -> bool:
     """Make a pending or rejected app available; return False when somebody else decided already."""
-    return _decide(app, (AppStatus.PENDING, AppStatus.REJECTED), AppStatus.AVAILABLE, by, "approved the app")
+    return bool(_decide([app.pk], (AppStatus.PENDING, AppStatus.REJECTED), AppStatus.AVAILABLE, by, "approved the app"))
 
 
 def reject(app: App, by: Actor, reason: str) -> bool:
     """Reject a pending app, saying why; return False when somebody else decided already."""
-    return _decide(app, (AppStatus.PENDING,), AppStatus.REJECTED, by, "rejected the app", reason=reason)
+    return bool(_decide([app.pk], (AppStatus.PENDING,), AppStatus.REJECTED, by, "rejected the app", reason=reason))
 
 
-def approve_all(apps: Iterable[App], by: Actor) -> int:
+def approve_all(apps: QuerySet[App], by: Actor) -> int:
     """Approve those of the apps that wait; return how many."""
-    return sum(approve(app, by) for app in apps)
+    waiting = apps.values_list("pk", flat=True)
+    return _decide(waiting, (AppStatus.PENDING,), AppStatus.AVAILABLE, by, "approved the app")
 
 
-def _decide(app: App, among: tuple[AppStatus, ...], status: AppStatus, by: Actor, verb: str, **details: str) -> bool:
+def _decide(
+    keys: Iterable[int], among: tuple[AppStatus, ...], status: AppStatus, by: Actor, verb: str, **details: str
+) -> int:
     with transaction.atomic():
-        if not App.objects.filter(pk=app.pk, status__in=among).update(status=status):
-            return False
+        undecided = App.objects.filter(pk__in=list(keys), status__in=among).select_related("listing").order_by("pk")
+        apps = list(undecided.select_for_update(of=("self",), no_key=True))
+        App.objects.filter(pk__in=[app.pk for app in apps]).update(status=status)
         outcome = Outcome.ADDED if status == AppStatus.AVAILABLE else Outcome.REJECTED
-        waiting = Addition.objects.filter(app=app, outcome__in=(Outcome.PENDING, Outcome.REJECTED))
+        waiting = Addition.objects.filter(app__in=apps, outcome__in=(Outcome.PENDING, Outcome.REJECTED))
         waiting.update(outcome=outcome, settled_at=timezone.now())
-        record(by, verb, app, **details)
-    app.status = status
-    return True
+        record_each(by, verb, apps, **details)
+    return len(apps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ ONE_GO: Final = timedelta(minutes=15)
 
 
 class Entry(models.Model):
-    """One thing that was done. Rows are written once, in the transaction of the deed itself, and never changed."""
+    """One thing that was done, written in the transaction of the deed itself; only `count` ever changes one."""
 
     at = models.DateTimeField(default=timezone.now, db_index=True)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
@@ -47,17 +48,14 @@ def record(actor: Actor, verb: str, about: models.Model, **details: Any) -> Entr
     Only what is named in `details` is kept, so a secret can only get in by being named. Call it inside the transaction
     of the deed: either both are stored or neither.
     """
-    person = actor if actor is not None and actor.is_authenticated else None
-    return Entry.objects.create(
-        actor_id=person.pk if person else None,
-        actor_name=person.get_username() if person else "Portal",
-        verb=verb,
-        object_type=about._meta.model_name or "",
-        object_id=about.pk,
-        object_name=str(about)[:250],
-        details=details,
-        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
-    )
+    entry = _entry(actor, verb, about, details)
+    entry.save()
+    return entry
+
+
+def record_each(actor: Actor, verb: str, objects: Iterable[models.Model], **details: Any) -> None:
+    """Write down the same deed about each of the objects."""
+    Entry.objects.bulk_create([_entry(actor, verb, about, details) for about in objects])
 
 
 def count(verb: str, about: models.Model, **counts: int) -> Entry:
@@ -72,3 +70,17 @@ def count(verb: str, about: models.Model, **counts: int) -> Entry:
     entry.details = {name: entry.details.get(name, 0) + number for name, number in counts.items()}
     entry.save(update_fields=["details"])
     return entry
+
+
+def _entry(actor: Actor, verb: str, about: models.Model, details: dict[str, Any]) -> Entry:
+    person = actor if actor is not None and actor.is_authenticated else None
+    return Entry(
+        actor_id=person.pk if person else None,
+        actor_name=person.get_username() if person else "Portal",
+        verb=verb,
+        object_type=about._meta.model_name or "",
+        object_id=about.pk,
+        object_name=str(about)[:250],
+        details=details,
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id", "")),
+    )
