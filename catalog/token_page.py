@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any, cast
 
 from django.contrib import messages
@@ -13,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from catalog import additions
@@ -27,8 +25,6 @@ from tokens.tasks import look_up_listings, purge_token
 from vppportal.lists import Bulk, Empty, Listed, selected
 from vppportal.work import nudge
 
-SETTLING = timedelta(seconds=10)
-"""Apps are added by another worker than the one that syncs: they may land a little after the sync has ended."""
 RUNS_SHOWN = 10
 NO_APPS = Empty("No apps yet", "Apple lists no licenses at this location. Buy some there, then sync.", icon="bag")
 
@@ -141,10 +137,7 @@ def _summary(token: ContentToken, latest: SyncRun | None) -> dict[str, Any]:
 def _is_at_work(token: ContentToken, latest: SyncRun | None) -> bool:
     if latest is not None and latest.is_open:
         return True
-    if not token.is_usable:
-        return False
-    just_ended = latest is not None and latest.finished_at and timezone.now() - latest.finished_at < SETTLING
-    return bool(just_ended) or token.additions.filter(outcome=Outcome.WAITING).exists()
+    return token.is_usable and token.additions.filter(outcome=Outcome.WAITING).exists()
 
 
 def _bulk(request: HttpRequest, token: ContentToken) -> list[Bulk]:
