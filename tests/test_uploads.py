@@ -42,11 +42,9 @@ def test_a_token_file_of_some_megabytes_gets_its_sentence() -> None:
 def test_a_stranger_can_fill_neither_disk_nor_memory() -> None:
     stranger = Client(enforce_csrf_checks=True)
     stranger.get("/login/")
-    answer = stranger.generic(
-        "POST",
-        "/login/",
-        CONTENT_TYPE="multipart/form-data; boundary=X",
-        CONTENT_LENGTH=str(LONGEST_BODY + 1),
-        **{"wsgi.input": Untouched()},
-    )
-    assert answer.status_code == 400
+    long: Any = {
+        "CONTENT_TYPE": "multipart/form-data; boundary=X",
+        "CONTENT_LENGTH": str(LONGEST_BODY + 1),
+        "wsgi.input": Untouched(),
+    }
+    assert stranger.generic("POST", "/login/", **long).status_code == 400

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django_structlog.signals import bind_extra_request_metadata
+
 
 from vppportal.celery import app as celery_app
 
@@ -18,6 +20,8 @@ class PortalConfig(AppConfig):
     verbose_name = "Portal"
 
     def ready(self) -> None:
+        from vppportal.accounts import note_address
         from vppportal.roles import keep_roles
 
         post_migrate.connect(keep_roles, dispatch_uid="keep_roles")
+        bind_extra_request_metadata.connect(note_address, dispatch_uid="note_address")

@@ -18,7 +18,7 @@ class SmallUploads(MemoryFileUploadHandler):
     """
 
     def handle_raw_input(
-        self, input_data: Any, META: dict[str, Any], content_length: int, boundary: bytes, encoding: str | None = None
+        self, input_data: Any, META: dict[str, Any], content_length: int, boundary: Any, encoding: str | None = None
     ) -> None:
         if content_length > LONGEST_BODY:
             raise RequestDataTooBig("The request is too long.")
