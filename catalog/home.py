@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, OuterRef, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
 from catalog.models import Addition, App, AppStatus, Outcome
+from catalog.rows import app_rows
 from tokens.diagnosis import diagnose
 from tokens.models import Asset, ContentToken, SyncRun, TokenStatus
 from vppportal.activity.models import Entry
+from vppportal.templatetags.portal import days_left
 from vppportal.work import WorkState
 
 SOON = timedelta(days=30)
@@ -55,7 +57,7 @@ def _attention() -> Iterator[Attention]:
     if pending := App.objects.filter(status=AppStatus.PENDING).count():
         url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
         yield Attention("yellow", f"{_apps(pending)} waiting for approval.", url, "Decide")
-    if empty := _products_without_licenses():
+    if empty := app_rows().filter(is_unlimited=False, available__lte=0).count():
         yield Attention(
             "yellow", f"{_apps(empty)} out of licenses.", f"{reverse('catalog')}?licenses=none_left", "Show"
         )
@@ -68,7 +70,7 @@ def _tokens() -> Iterator[Attention]:
             yield Attention("red", diagnosis.headline, token.get_absolute_url(), "See what to do")
     active = ContentToken.objects.kept().filter(status=TokenStatus.ACTIVE)
     for token in active.filter(expires_at__lt=timezone.now() + SOON).order_by("expires_at"):
-        days = max(0, (token.expires_at - timezone.now()).days)
+        days = max(0, days_left(token.expires_at))
         sentence = f"“{token}” expires in {days} day{'' if days == 1 else 's'}."
         yield Attention("orange", sentence, reverse("token-renew", args=[token.pk]), "Renew")
     for token in active.filter(is_read_only=True):
@@ -79,23 +81,14 @@ def _tokens() -> Iterator[Attention]:
         yield Attention("orange", f"The last sync of “{token}” failed.", token.get_absolute_url(), "Show")
 
 
-def _products_without_licenses() -> int:
-    owned = Asset.objects.filter(gone_at=None, token__deleted_at=None, product_type="App")
-    short = owned.values("adam_id").annotate(left=Sum("available"), unlimited=Count("pk", filter=Q(is_unlimited=True)))
-    return short.filter(left__lte=0, unlimited=0).count()
-
-
 def _totals() -> list[tuple[str, int, str]]:
-    counted = Asset.objects.filter(gone_at=None, token__deleted_at=None, is_unlimited=False)
-    numbers = counted.aggregate(
-        total=Sum("total", default=0), assigned=Sum("assigned", default=0), available=Sum("available", default=0)
-    )
+    licenses = Asset.objects.filter(token__deleted_at=None).counted_licenses()
     return [
         ("VPP tokens", ContentToken.objects.kept().count(), reverse("tokens")),
         ("Apps in the catalog", App.objects.count(), reverse("catalog")),
-        ("Licenses", numbers["total"], reverse("tokens")),
-        ("Assigned", numbers["assigned"], reverse("tokens")),
-        ("Available", numbers["available"], reverse("catalog")),
+        ("Licenses", licenses["total"], reverse("tokens")),
+        ("Assigned", licenses["assigned"], reverse("tokens")),
+        ("Available", licenses["available"], reverse("catalog")),
     ]
 
 

@@ -128,9 +128,7 @@ def _summary(token: ContentToken, latest: SyncRun | None) -> dict[str, Any]:
         "is_at_work": _is_at_work(token, latest),
         "outcomes": [(outcome, counts[outcome]) for outcome in Outcome if counts.get(outcome)],
         "failed": counts.get(Outcome.NOT_FOUND, 0),
-        "numbers": token.assets.filter(gone_at=None, is_unlimited=False).aggregate(
-            total=Sum("total", default=0), assigned=Sum("assigned", default=0), available=Sum("available", default=0)
-        ),
+        "numbers": token.assets.counted_licenses(),
     }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
@@ -274,6 +274,16 @@ class ProductType(models.TextChoices):
     BOOK = "Book", "Book"
 
 
+class AssetQuerySet(models.QuerySet["Asset"]):
+    """Questions about assets."""
+
+    def counted_licenses(self) -> dict[str, int]:
+        """Return the licenses there are in total, assigned and available; unlimited ones are in none of the sums."""
+        return self.filter(gone_at=None, is_unlimited=False).aggregate(
+            total=Sum("total", default=0), assigned=Sum("assigned", default=0), available=Sum("available", default=0)
+        )
+
+
 class Asset(models.Model):
     """A product owned at a location, with Apple's own counts."""
 
@@ -293,6 +303,8 @@ class Asset(models.Model):
     )
     is_mac_only = models.BooleanField(default=False)
     gone_at = models.DateTimeField(null=True, help_text="When Apple stopped listing it; its assignments may live on.")
+
+    objects = AssetQuerySet.as_manager()
 
     class Meta:
         constraints = [

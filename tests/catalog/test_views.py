@@ -277,8 +277,7 @@ def test_home_says_what_needs_attention(manager: Client) -> None:
     ContentTokenFactory(revoked=True, name="Old")
     token = ContentTokenFactory(expiring=True, name="Stores")
     AdditionFactory(token=token, not_found=True)
-    AppFactory(pending=True)
-    AssetFactory(token=token, used_up=True)
+    AssetFactory(token=token, adam_id=AppFactory(pending=True).adam_id, used_up=True)
     SyncRunFactory(token=token, failed=True)
     page = manager.get("/").content.decode()
     for sentence in (
