@@ -54,11 +54,7 @@ def group(request: HttpRequest, pk: int) -> HttpResponseBase:
     listed = Listed(
         request, PersonTable, PersonFilter, _people().filter(groups=group), empty=empty, file_name="people-of-group"
     )
-    return listed.answer() or render(
-        request,
-        "groups/group.html",
-        {"list": listed, "group": group, "tokens": group.tokens.filter(deleted_at=None)},
-    )
+    return listed.page_or_part("groups/group.html", group=group, tokens=group.tokens.kept())
 
 
 @permission_required("groups.add_usergroup", raise_exception=True)
@@ -80,13 +76,13 @@ def group_delete(request: HttpRequest, pk: int) -> HttpResponse:
     group = get_object_or_404(UserGroup, pk=pk)
     alone = [
         token.name
-        for token in group.tokens.filter(deleted_at=None).prefetch_related("restricted_to")
+        for token in group.tokens.kept().prefetch_related("restricted_to")
         if len(token.restricted_to.all()) == 1
     ]
     sentences = [
         f"The group “{group}” is deleted.",
         f"{_number(group.people.count(), 'person is', 'people are')} in it; they stay, without the group.",
-        f"{_number(group.tokens.filter(deleted_at=None).count(), 'VPP token is', 'VPP tokens are')} restricted to it.",
+        f"{_number(group.tokens.kept().count(), 'VPP token is', 'VPP tokens are')} restricted to it.",
     ]
     if alone:
         sentences.append(
@@ -137,7 +133,8 @@ def person_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a person, after saying what hangs on it."""
     person = get_object_or_404(ManagedUser, pk=pk)
     sentences = [
-        f"{person} ({person.email}) is deleted, also from {person.groups.count():,} user groups.",
+        f"{person} ({person.email}) is deleted.",
+        f"{_number(person.groups.count(), 'user group loses', 'user groups lose')} this person.",
         f"{_number(person.devices.count(), 'device stays', 'devices stay')}, without an owner.",
         "To keep the record of somebody who left, edit the person instead and untick “active”.",
     ]
@@ -229,4 +226,4 @@ def _count(rows: QuerySet[Any], field: str) -> Coalesce:
 
 
 def _number(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}" if count else f"No {one if one.endswith(' is') else many}"
+    return f"{f'{count:,}' if count else 'No'} {one if count == 1 else many}"
