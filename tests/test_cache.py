@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
+from redis import Redis
 
 from tests.processes import Valkey
 
@@ -23,6 +26,22 @@ def test_it_keeps_what_it_is_given() -> None:
     assert cache.get("key") == "value"
     assert not cache.add("key", "other")
     assert cache.delete("key")
+    assert cache.get("key", "default") == "default"
+
+
+def test_nothing_in_it_runs_when_it_is_read() -> None:
+    """Whoever may write to Redis must not thereby run programs in the portal, as a pickle would let them."""
+    with pytest.raises(TypeError):
+        cache.set("key", {1, 2})
+    cache.set("key", {"a": [1, 2.5, True, None, "b"]})
+    assert cache.get("key") == {"a": [1, 2.5, True, None, "b"]}
+
+
+def test_what_is_none_of_ours_is_not_there(valkey: Valkey) -> None:
+    cache.set("key", 1)
+    with Redis.from_url(settings.REDIS_URL) as redis:
+        [name] = redis.keys()
+        redis.set(name, pickle.dumps("a pickle"))
     assert cache.get("key", "default") == "default"
 
 

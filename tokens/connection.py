@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import lru_cache
+from typing import Any
 
 from django.conf import settings
 from django.core.cache import cache
@@ -12,7 +14,16 @@ from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tokens.apple import AppleClient, AppleError, AppleUnavailable, MdmInfo, ServiceConfig, Timeout, service_config
+from tokens.apple import (
+    AppleClient,
+    AppleError,
+    AppleUnavailable,
+    Limits,
+    MdmInfo,
+    ServiceConfig,
+    Timeout,
+    service_config,
+)
 from tokens.models import ContentToken, PortalIdentity
 from tokens.pace import RedisPace
 from tokens.secret import Secret
@@ -41,16 +52,26 @@ def service() -> ServiceConfig:
     """
     key = f"apple-service-config:{settings.APPLE_VPP_URL}"
     known = cache.get(key)
-    if isinstance(known, ServiceConfig):
-        return known
+    if known is not None:
+        return _restored(known)
     try:
         config = service_config(settings.APPLE_VPP_URL, timeout=HASTY)
     except AppleUnavailable:
         raise
     except AppleError as error:
         raise AppleUnavailable(f"Apple's service config cannot be read: {error}") from error
-    cache.set(key, config, SERVICE_CONFIG_SECONDS)
+    cache.set(key, asdict(config), SERVICE_CONFIG_SECONDS)
     return config
+
+
+def _restored(kept: dict[str, Any]) -> ServiceConfig:
+    """Return a service config from what JSON makes of its members."""
+    return ServiceConfig(
+        urls=kept["urls"],
+        limits=Limits(**kept["limits"]),
+        error_messages={int(number): text for number, text in kept["error_messages"].items()},
+        notification_types=tuple(kept["notification_types"]),
+    )
 
 
 def our_claim() -> MdmInfo:

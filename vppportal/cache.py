@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from typing import Any
 
@@ -9,11 +10,21 @@ from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
 
 
+class Json:
+    """How values are written. Django's own way is a pickle, which runs whatever somebody else wrote to Redis."""
+
+    def dumps(self, value: Any) -> str:
+        return json.dumps(value)
+
+    def loads(self, text: bytes) -> Any:
+        return json.loads(text)
+
+
 class ForgetfulCache(RedisCache):
     """A Redis cache that is empty while Redis cannot be reached, so that pages and workers go on without it."""
 
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        with suppress(RedisError):
+        with suppress(RedisError, ValueError):
             return super().get(key, default, version)
         return default
 

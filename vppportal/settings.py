@@ -153,7 +153,12 @@ CACHES = {
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "portal",
         # No retries: somebody is waiting for the page, and everything kept here can do without.
-        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 3, "retry": None},
+        "OPTIONS": {
+            "serializer": "vppportal.cache.Json",
+            "socket_connect_timeout": 2,
+            "socket_timeout": 3,
+            "retry": None,
+        },
     }
 }
 

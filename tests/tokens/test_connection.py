@@ -30,6 +30,14 @@ def test_the_service_config_is_fetched_once_for_the_whole_installation(sim: Simu
     assert len(sim.requests(path="/service/config")) == 1
 
 
+def test_the_kept_service_config_is_the_one_apple_gave(sim: Simulator) -> None:
+    sim.control("limits", maxAssets=7)
+    asked, kept = connection.service(), connection.service()
+    assert kept == asked
+    assert kept.limits.max_assets == 7
+    assert len(sim.requests(path="/service/config")) == 1
+
+
 def test_without_redis_the_service_config_is_still_there(sim: Simulator, no_valkey: None) -> None:
     assert connection.service().lookup_url
     assert len(sim.requests(path="/service/config")) == 1
