@@ -61,7 +61,10 @@ def test_a_list_is_sorted_as_the_address_says(viewer: Client) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["?sort=password", "?sort=people__email", "?page=0", "?page=-1", "?page=x", "?page=²", "?per_page=1000000"],
+    [
+        *("?sort=password", "?sort=people__email", "?sort=--name", "?per_page=1000000"),
+        *("?page=0", "?page=-1", "?page=x", "?page=²", f"?page={'9' * 30}", f"?page={'9' * 5000}"),
+    ],
 )
 def test_nonsense_in_the_address_is_no_error(viewer: Client, address: str) -> None:
     UserGroupFactory.create_batch(3)
@@ -165,7 +168,7 @@ def test_the_number_of_queries_does_not_grow(viewer: Client, address: str) -> No
 def test_selecting_takes_the_ticked_rows_or_all_that_match(rf: RequestFactory) -> None:
     UserGroupFactory.create_batch(3)
     other = UserGroupFactory(name="Other", description="")
-    ticked = rf.post("/x/?q=department", {"selected": [str(other.pk), "x"]})
+    ticked = rf.post("/x/?q=department", {"selected": [str(other.pk), "x", "9" * 20, "9" * 5000]})
     assert list(selected(ticked, GroupFilter, UserGroup.objects.all())) == [other]
     everything = rf.post("/x/?q=department", {"all_matching": "1", "selected": [str(other.pk)]})
     assert selected(everything, GroupFilter, UserGroup.objects.all()).count() == 3

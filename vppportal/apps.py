@@ -6,7 +6,6 @@ from django.apps import AppConfig
 from django.db.models.signals import post_migrate
 from django_structlog.signals import bind_extra_request_metadata
 
-
 from vppportal.celery import app as celery_app
 
 __all__ = ["PortalConfig", "celery_app"]

@@ -29,6 +29,7 @@ from django.utils import timezone
 M = TypeVar("M", bound=Model)
 
 PAGE_SIZES = (25, 50, 100)
+LONGEST_KEY = 18
 CHUNK = 500
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
@@ -182,7 +183,7 @@ class Listed:
         size, page = self.request.GET.get("per_page", ""), self.request.GET.get("page", "")
         per_page = int(size) if size in map(str, PAGE_SIZES) else PAGE_SIZES[0]
         try:
-            self.table.paginate(page=int(page) if page.isascii() and page.isdigit() else 1, per_page=per_page)
+            self.table.paginate(page=int(page) if is_key(page) else 1, per_page=per_page)
         except EmptyPage:
             self.table.page = self.table.paginator.page(self.table.paginator.num_pages)
 
@@ -223,7 +224,12 @@ def selected(request: HttpRequest, filterset_class: type[django_filters.FilterSe
     if request.POST.get("all_matching"):
         matching: QuerySet[M] = filterset_class(request.GET, rows, request=request).qs
         return matching
-    return rows.filter(pk__in=[key for key in request.POST.getlist("selected") if key.isascii() and key.isdigit()])
+    return rows.filter(pk__in=[key for key in request.POST.getlist("selected") if is_key(key)])
+
+
+def is_key(text: str) -> bool:
+    """Can this be the key of a row? Python and SQLite give up on numbers that are much longer."""
+    return text.isascii() and text.isdigit() and len(text) <= LONGEST_KEY
 
 
 def _order(rows: QuerySet[Any]) -> Iterator[str | OrderBy]:

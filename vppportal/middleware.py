@@ -1,10 +1,11 @@
-"""What every request passes through: the viewer's time zone, and pages that no cache may keep."""
+"""What every request passes through: no NUL, the viewer's time zone, and pages that no cache may keep."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -20,6 +21,18 @@ def time_zone(get_response: Handler) -> Handler:
         if name in TIME_ZONES:
             with timezone.override(ZoneInfo(name)):
                 return get_response(request)
+        return get_response(request)
+
+    return handle
+
+
+def no_nul(get_response: Handler) -> Handler:
+    """Refuse requests with a NUL in them: PostgreSQL stores and compares none, and nobody types one."""
+
+    def handle(request: HttpRequest) -> HttpResponse:
+        for sent in (request.GET, request.POST):
+            if any("\0" in text for name, values in sent.lists() for text in (name, *values)):
+                raise BadRequest("There is a NUL in the request.")
         return get_response(request)
 
     return handle

@@ -106,6 +106,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "vppportal.middleware.time_zone",
     "vppportal.middleware.private_pages",
+    "vppportal.middleware.no_nul",
 ]
 
 ROOT_URLCONF = "vppportal.urls"

@@ -9,16 +9,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Q
 
 from vppportal.groups.models import UserGroup
+from vppportal.lists import is_key
 
 OFFERED = 20
 
 
 def offer(chosen: Iterable[str], search: str) -> dict[str, Any]:
     """Return the chosen groups, the first groups that match a search, and how many match in all."""
-    keys = [key for key in chosen if key.isascii() and key.isdigit()]
+    keys = [key for key in chosen if is_key(key)]
     matches = UserGroup.objects.exclude(pk__in=keys)
     for word in search.split()[:8]:
         matches = matches.filter(Q(name__icontains=word) | Q(description__icontains=word))
@@ -51,3 +53,10 @@ class GroupsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # 
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(queryset=UserGroup.objects.all(), required=False, widget=GroupPicker(), **kwargs)
+
+    def clean(self, value: Any) -> Any:
+        """Return the groups; one that cannot be is an error, as leaving it out might lift a restriction."""
+        for key in value or ():
+            if not is_key(str(key)):
+                raise ValidationError(self.error_messages["invalid_pk_value"], params={"pk": str(key)[:20]})
+        return super().clean(value)
