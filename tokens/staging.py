@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
 from tokens.models import Assignment, ContentToken
 
@@ -41,7 +41,7 @@ class Stage:
     """The assignments Apple lists for one token, on their way into the mirror.
 
     Where the mirror has nothing of the token yet (`is_first_import`), there is nothing to compare: all rows are
-    missing, and may be inserted while others are still being read.
+    missing. They wait in memory for the next `insert`, which goes on while others are still being read.
     """
 
     def __init__(self, token: ContentToken) -> None:
@@ -50,6 +50,7 @@ class Stage:
         self.rows = 0
         self.missing = 0
         self.vanished = 0
+        self._waiting: list[Row] = []
         self._inserted_to = 0
         self._deleted_to = 0
 
@@ -61,12 +62,12 @@ class Stage:
 
     def add(self, rows: Sequence[Row]) -> None:
         """Take more rows in."""
-        if connection.vendor == "postgresql":
-            self._copy(rows)
-        else:
-            self._insert(rows)
         self.rows += len(rows)
-        self.missing = self.rows if self.is_first_import else 0
+        if self.is_first_import:
+            self._waiting += rows
+            self.missing = self.rows
+        else:
+            self._stage(rows)
 
     def compare(self) -> None:
         """Find what the mirror lacks (`missing`) and what it has too much (`vanished`)."""
@@ -97,18 +98,28 @@ class Stage:
     def insert(self, rows: int, now: datetime) -> int:
         """Insert the next missing rows into the mirror; return how many were new."""
         if self.is_first_import:
-            return self._insert_staged(now)
+            return self._insert_waiting(now)
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_MISSING, [now, self._inserted_to, self._inserted_to + rows])
             self._inserted_to = min(self._inserted_to + rows, self.missing)
             return int(cursor.rowcount)
 
-    def _insert_staged(self, now: datetime) -> int:
+    def _insert_waiting(self, now: datetime) -> int:
+        rows, self._waiting = self._waiting, []
+        self._inserted_to = self.missing
+        if connection.vendor == "postgresql":
+            try:
+                with transaction.atomic():
+                    _copy("tokens_assignment (asset_id, serial_number, client_user_id, since)", rows, now.isoformat())
+            except IntegrityError:
+                pass  # A list that moved while it was read shows a row twice: what follows leaves out the second.
+            else:
+                return len(rows)
+        self._stage(rows)
         with connection.cursor() as cursor:
             cursor.execute(_INSERT_STAGED, [now])
             new = int(cursor.rowcount)
-            cursor.execute("TRUNCATE staged" if connection.vendor == "postgresql" else "DELETE FROM staged")
-        self._inserted_to = self.missing
+            cursor.execute("DELETE FROM staged")
         return new
 
     def delete(self, rows: int) -> int:
@@ -118,18 +129,29 @@ class Stage:
             self._deleted_to = min(self._deleted_to + rows, self.vanished)
             return int(cursor.rowcount)
 
-    def _copy(self, rows: Sequence[Row]) -> None:
-        lines = [f"{asset}\t{_plain(serial)}\t{_plain(user)}\n" for asset, serial, user in rows]
-        with connection.cursor() as cursor, cursor.copy("COPY staged FROM STDIN") as copy:
-            copy.write("".join(lines))
-
-    def _insert(self, rows: Sequence[Row]) -> None:
+    @staticmethod
+    def _stage(rows: Sequence[Row]) -> None:
+        if connection.vendor == "postgresql":
+            _copy("staged", rows)
+            return
         with connection.cursor() as cursor:
             for start in range(0, len(rows), INSERT_ROWS):
                 part = rows[start : start + INSERT_ROWS]
                 values: list[Any] = [value for row in part for value in row]
                 placeholders = ",".join(["(%s,%s,%s)"] * len(part))
                 cursor.execute(f"INSERT INTO staged VALUES {placeholders}", values)  # noqa: S608
+
+
+def _copy(table: str, rows: Sequence[Row], *more: str) -> None:
+    """Stream rows into a table of PostgreSQL; `more` are the values of its further columns, the same for all rows."""
+    end = "".join(f"\t{value}" for value in more) + "\n"
+    lines = [f"{asset}\t{_plain(serial)}\t{_plain(user)}{end}" for asset, serial, user in rows]
+    with (
+        connection.wrap_database_errors,
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY {table} FROM STDIN") as copy,
+    ):
+        copy.write("".join(lines))
 
 
 def _plain(text: str) -> str:
@@ -161,7 +183,6 @@ WHERE mirror.asset_id IN (SELECT id FROM tokens_asset WHERE token_id = %s)
       AND staged.client_user_id = mirror.client_user_id
   )
 """
-# A list that moved while it was read may show a row on two pages: the second is a conflict.
 _INSERT_STAGED = """
 INSERT INTO tokens_assignment (asset_id, serial_number, client_user_id, since)
 SELECT asset_id, serial_number, client_user_id, %s FROM staged WHERE true

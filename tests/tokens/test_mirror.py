@@ -11,7 +11,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from tests.locations import Location, Mirror, assert_level, sync_now
-from tokens.models import Asset, Assignment, ClientUser
+from tokens.models import Asset, Assignment, ClientUser, ContentToken
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
@@ -47,7 +47,7 @@ def test_everything_of_the_business_sample_is_mirrored(sim) -> None:
     book = Asset.objects.filter(token=token, product_type="Book").first()
     assert book is not None
     assert (book.is_revocable, book.is_device_assignable) == (False, False)
-    assert Asset.objects.filter(token=token, is_mac_only=True).count() == 4
+    assert sum(asset.is_mac_only for asset in token.assets.all()) == 4
     assert Asset.objects.filter(token=token).values("adam_id").distinct().count() == Asset.objects.count() - 1
 
 
@@ -80,7 +80,14 @@ def test_the_number_of_statements_does_not_grow_with_the_number_of_assignments(
 def test_what_is_written_is_noticed(location: Location) -> None:
     with written_rows() as rows:
         location.mirrored()
-    assert {table for table in MIRROR if any(f" {table} " in statement for statement in rows)} == set(MIRROR)
+    # On PostgreSQL a first import COPYs its assignments, which is no statement; a later sync never does.
+    noticed = set(MIRROR) - ({"tokens_assignment"} if connection.vendor == "postgresql" else set())
+    assert {table for table in MIRROR if any(f" {table} " in statement for statement in rows)} == noticed
+    token = ContentToken.objects.get()
+    location.tell("assign", adam_id=location.adam_ids[0], serial_numbers=["NEWSERIAL1"])
+    with written_rows() as rows:
+        sync_now(token)
+    assert any(" tokens_assignment " in statement for statement in rows)
 
 
 def test_licenses_bought_and_used_are_followed(location: Location) -> None:
