@@ -1,0 +1,83 @@
+"""The Django admin: no secret, nothing of the mirror to change, and no way to more rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client
+from django.urls import reverse
+
+from tests.factories import ContentTokenFactory, UserFactory, bring_app
+from vppportal.readonly import ReadOnlyAdmin
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def staff() -> Client:
+    """Return the browser of somebody with every permission there is, but no superuser."""
+    user = UserFactory(role=None, is_staff=True)
+    user.user_permissions.set(Permission.objects.all())
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def test_a_token_is_shown_without_its_secret(staff: Client) -> None:
+    token = ContentTokenFactory()
+    page = staff.get(reverse("admin:tokens_contenttoken_change", args=[token.pk])).content.decode()
+    assert token.location_name in page
+    assert token.secret.ciphertext not in page
+    assert token.open_secret().reveal() not in page
+
+
+@pytest.mark.parametrize("lookup", ["secret__startswith", "secret", "secret__regex"])
+def test_not_even_the_sealed_secret_can_be_asked_for_letter_by_letter(staff: Client, lookup: str) -> None:
+    token = ContentTokenFactory()
+    answer = staff.get(reverse("admin:tokens_contenttoken_changelist"), {lookup: token.secret.ciphertext[:1]})
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("lookup", ["token__secret__startswith", "requested_by__password__startswith"])
+def test_nor_by_way_of_another_table(staff: Client, lookup: str) -> None:
+    answer = staff.get(reverse("admin:tokens_syncrun_changelist"), {lookup: "g"})
+    assert answer.status_code == 400
+
+
+def test_what_only_the_portal_writes_cannot_be_changed_here(staff: Client) -> None:
+    bring_app(ContentTokenFactory())
+    read_only = [model for model, page in admin.site._registry.items() if isinstance(page, ReadOnlyAdmin)]
+    assert len(read_only) > 8
+    for model in read_only:
+        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        assert staff.get(reverse(f"{name}_changelist")).status_code == 200
+        assert staff.post(reverse(f"{name}_add")).status_code == 403
+        row = model._default_manager.first()
+        if row is not None:
+            assert staff.post(reverse(f"{name}_change", args=[row.pk]), {"name": "x"}).status_code == 403
+            assert staff.post(reverse(f"{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+@pytest.mark.parametrize("model", [User, Group])
+def test_accounts_and_roles_are_for_superusers_alone(staff: Client, model: Any) -> None:
+    """Whoever may change any account can make a superuser of the own one."""
+    name = f"admin:auth_{model._meta.model_name}"
+    row = model.objects.first()
+    for address in (reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[row.pk]), reverse(f"{name}_add")):
+        assert staff.get(address).status_code == 403
+
+
+def test_a_superuser_makes_accounts() -> None:
+    browser = Client()
+    browser.force_login(UserFactory(role=None, is_staff=True, is_superuser=True))
+    assert browser.get(reverse("admin:auth_user_add")).status_code == 200
+    assert browser.get(reverse("admin:auth_group_changelist")).status_code == 200
+
+
+def test_the_admins_own_sign_in_leads_to_the_one_with_limits() -> None:
+    answer = Client().post("/admin/login/", {"username": "a", "password": "b"})
+    assert answer.status_code == 302
+    assert answer["Location"].startswith("/login/")
