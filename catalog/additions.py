@@ -101,25 +101,18 @@ def _held(token: ContentToken) -> ContentToken | None:
 
 def _enroll(token: ContentToken) -> None:
     enrolled = Addition.objects.filter(token=token, adam_id=OuterRef("adam_id"))
-    missing = (
-        token.assets.filter(gone_at=None)
-        .exclude(Exists(enrolled))
-        .values_list("adam_id", "product_type", "is_mac_only")
-    )
+    missing = token.assets.filter(gone_at=None).exclude(Exists(enrolled)).order_by("adam_id", "pricing_param")
     Addition.objects.bulk_create(
-        [
-            Addition(token=token, adam_id=adam_id, outcome=_first_outcome(token, product_type, is_mac_only))
-            for adam_id, product_type, is_mac_only in missing.distinct().order_by("adam_id")
-        ],
+        [Addition(token=token, adam_id=asset.adam_id, outcome=_first_outcome(token, asset)) for asset in missing],
         ignore_conflicts=True,
         batch_size=BATCH,
     )
 
 
-def _first_outcome(token: ContentToken, product_type: str, is_mac_only: bool) -> Outcome:
-    if product_type == ProductType.BOOK:
+def _first_outcome(token: ContentToken, asset: Asset) -> Outcome:
+    if asset.product_type == ProductType.BOOK:
         return Outcome.BOOK
-    if is_mac_only:
+    if asset.is_mac_only:
         return Outcome.MAC_ONLY
     return Outcome.WAITING if token.add_apps_automatically else Outcome.SWITCHED_OFF
 

@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from catalog.models import Addition, App, AppStatus, Outcome
 from catalog.rows import app_rows
+from catalog.tables import by_licenses
 from tokens.diagnosis import diagnose
-from tokens.models import Asset, ContentToken, SyncRun, TokenStatus
+from tokens.models import Asset, ContentToken, SyncRun
 from vppportal.activity.models import Entry
 from vppportal.templatetags.portal import days_left
 from vppportal.work import WorkState
@@ -57,27 +58,27 @@ def _attention() -> Iterator[Attention]:
     if pending := App.objects.filter(status=AppStatus.PENDING).count():
         url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
         yield Attention("yellow", f"{_apps(pending)} waiting for approval.", url, "Decide")
-    if empty := app_rows().filter(is_unlimited=False, available__lte=0).count():
+    if empty := by_licenses(app_rows(), "licenses", "none_left").count():
         yield Attention(
             "yellow", f"{_apps(empty)} out of licenses.", f"{reverse('catalog')}?licenses=none_left", "Show"
         )
 
 
 def _tokens() -> Iterator[Attention]:
-    for token in ContentToken.objects.kept().exclude(status=TokenStatus.ACTIVE):
+    for token in ContentToken.objects.refused():
         diagnosis = diagnose(token)
         if diagnosis is not None:
             yield Attention("red", diagnosis.headline, token.get_absolute_url(), "See what to do")
-    active = ContentToken.objects.kept().filter(status=TokenStatus.ACTIVE)
-    for token in active.filter(expires_at__lt=timezone.now() + SOON).order_by("expires_at"):
+    usable = ContentToken.objects.usable()
+    for token in usable.filter(expires_at__lt=timezone.now() + SOON).order_by("expires_at"):
         days = max(0, days_left(token.expires_at))
         sentence = f"“{token}” expires in {days} day{'' if days == 1 else 's'}."
         yield Attention("orange", sentence, reverse("token-renew", args=[token.pk]), "Renew")
-    for token in active.filter(is_read_only=True):
+    for token in usable.filter(is_read_only=True):
         sentence = f"Apple lets the account of “{token}” only read."
         yield Attention("orange", sentence, token.get_absolute_url(), "See what to do")
     newest = SyncRun.objects.filter(token=OuterRef("pk")).order_by("-pk").values("state")[:1]
-    for token in active.annotate(last_state=Subquery(newest)).filter(last_state=WorkState.FAILED):
+    for token in usable.annotate(last_state=Subquery(newest)).filter(last_state=WorkState.FAILED):
         yield Attention("orange", f"The last sync of “{token}” failed.", token.get_absolute_url(), "Show")
 
 

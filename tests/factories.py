@@ -188,7 +188,7 @@ class AssetFactory(DjangoModelFactory):
         book = factory.Trait(
             product_type=ProductType.BOOK, platforms="", is_revocable=False, is_device_assignable=False
         )
-        mac = factory.Trait(platforms="macOS", is_mac_only=True)
+        mac = factory.Trait(platforms="macOS")
         unlimited = factory.Trait(is_unlimited=True, total=0, available=0)
         used_up = factory.Trait(total=40, available=0, assigned=40)
         gone = factory.Trait(gone_at=factory.LazyFunction(timezone.now))

@@ -83,7 +83,7 @@ class AssetAdmin(ReadOnlyAdmin):
         "assigned",
         "is_unlimited",
     ]
-    list_filter = ["product_type", "is_unlimited", "is_mac_only"]
+    list_filter = ["product_type", "is_unlimited"]
     list_select_related = ["token"]
     search_fields = ["=adam_id", "token__name"]
     show_full_result_count = False

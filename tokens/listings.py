@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from tokens.apple import AppleClient, AppleError, StoreItem
-from tokens.models import Asset, ContentToken, Listing, ListingOutcome, TokenStatus
+from tokens.models import Asset, ContentToken, Listing, ListingOutcome
 from vppportal.work import WorkQuerySet, WorkState, backoff
 
 IDS_PER_CALL: Final = 50
@@ -120,8 +120,7 @@ def tokens_with_work() -> list[int]:
     due = Listing.objects.due().filter(storefront=OuterRef(OuterRef("region")), adam_id=OuterRef("adam_id"))
     due = due.exclude(_asked_in_vain(OuterRef(OuterRef("pk"))))
     assets = Asset.objects.filter(token=OuterRef("pk"), gone_at=None).filter(Exists(due))
-    usable = ContentToken.objects.kept().filter(status=TokenStatus.ACTIVE)
-    return list(usable.filter(Exists(assets)).values_list("pk", flat=True))
+    return list(ContentToken.objects.usable().filter(Exists(assets)).values_list("pk", flat=True))
 
 
 def _of(token: ContentToken) -> WorkQuerySet[Listing]:

@@ -37,7 +37,6 @@ ASSET_FIELDS: Final = (
     "is_device_assignable",
     "is_revocable",
     "platforms",
-    "is_mac_only",
     "gone_at",
 )
 
@@ -69,15 +68,14 @@ def _asset(token: ContentToken, row: AppleAsset) -> Asset:
         adam_id=row.adam_id,
         pricing_param=row.pricing_param,
         product_type=row.product_type,
-        total=row.total or 0,
-        available=row.available or 0,
+        total=row.total,
+        available=row.available,
         assigned=row.assigned,
         retired=row.retired or 0,
         is_unlimited=row.is_unlimited,
         is_device_assignable=row.is_device_assignable,
         is_revocable=row.is_revocable,
         platforms=",".join(row.platforms)[:100],
-        is_mac_only="macOS" in row.platforms and "iOS" not in row.platforms,
     )
 
 

@@ -45,6 +45,14 @@ class ContentTokenQuerySet(models.QuerySet["ContentToken"]):
         """Tokens that are not being deleted."""
         return self.filter(deleted_at=None)
 
+    def usable(self) -> ContentTokenQuerySet:
+        """Tokens that Apple may be asked with."""
+        return self.kept().filter(status=TokenStatus.ACTIVE)
+
+    def refused(self) -> ContentTokenQuerySet:
+        """Kept tokens that Apple does not accept."""
+        return self.kept().exclude(status=TokenStatus.ACTIVE)
+
 
 class ContentToken(Policies):
     """A content token of Apple and the location it opens; screens say “VPP token”."""
@@ -301,7 +309,6 @@ class Asset(models.Model):
     platforms = models.CharField(
         max_length=100, blank=True, default="", help_text="Apple's platform names, separated by commas."
     )
-    is_mac_only = models.BooleanField(default=False)
     gone_at = models.DateTimeField(null=True, help_text="When Apple stopped listing it; its assignments may live on.")
 
     objects = AssetQuerySet.as_manager()
@@ -315,6 +322,12 @@ class Asset(models.Model):
 
     def __str__(self) -> str:
         return f"{self.adam_id} {self.pricing_param}"
+
+    @property
+    def is_mac_only(self) -> bool:
+        """Does it run on Macs, and on neither iPhones nor iPads?"""
+        platforms = self.platforms.split(",")
+        return "macOS" in platforms and "iOS" not in platforms
 
 
 class Assignment(models.Model):

@@ -30,7 +30,6 @@ from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun, TokenSt
 from tokens.regions import REGIONS
 from tokens.vpptoken import VppToken
 from vppportal.activity.models import record
-from vppportal.work import OPEN_STATES
 
 FACTS = ("location_name", "country", "store_platform", "is_read_only", "expires_at", "take_over_from")
 VERDICT = ("status", "status_since", "status_number", "claimed_by")
@@ -146,7 +145,7 @@ def edit(token: ContentToken, choices: Mapping[str, Any], *, by: User, version: 
 def ask_for_sync(token: ContentToken, reason: SyncReason, by: User | None) -> SyncRun:
     """Return the token's open sync, made due now, or a new one: never two at a time."""
     with transaction.atomic():
-        waiting = SyncRun.objects.filter(token=token, state__in=OPEN_STATES)
+        waiting = SyncRun.objects.open().filter(token=token)
         waiting.update(next_attempt_at=timezone.now())
         run, is_new = waiting.get_or_create(defaults={"token": token, "reason": reason, "requested_by": by})
         if is_new and by is not None and reason == SyncReason.MANUAL:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from tokens.models import ContentToken, SyncReason, SyncRun, TokenStatus
-from vppportal.work import OPEN_STATES
+from tokens.models import ContentToken, SyncReason, SyncRun
 
 
 def ask_for_due_syncs() -> int:
@@ -20,11 +19,7 @@ def ask_for_due_syncs() -> int:
     now = timezone.now()
     recent = now - timedelta(hours=settings.SYNC_EVERY_HOURS)
     runs = SyncRun.objects.filter(token=OuterRef("pk"))
-    due = (
-        ContentToken.objects.kept()
-        .filter(status=TokenStatus.ACTIVE)
-        .exclude(Exists(runs.filter(Q(state__in=OPEN_STATES) | Q(created_at__gt=recent))))
-    )
+    due = ContentToken.objects.usable().exclude(Exists(runs.open())).exclude(Exists(runs.filter(created_at__gt=recent)))
     syncs = [SyncRun(token_id=token_id, reason=SyncReason.SCHEDULE) for token_id in due.values_list("pk", flat=True)]
     SyncRun.objects.bulk_create(syncs, ignore_conflicts=True)
     return len(syncs)

@@ -22,11 +22,11 @@ from django_htmx.http import HttpResponseClientRedirect
 from tokens import registration, tasks
 from tokens.diagnosis import diagnose
 from tokens.forms import AddTokenForm, EditTokenForm, RenewTokenForm
-from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun, TokenStatus
+from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun
 from tokens.registration import Refused
 from tokens.tables import TokenFilter, TokenTable, token_rows
 from vppportal.lists import Empty, Listed
-from vppportal.work import OPEN_STATES, nudge
+from vppportal.work import nudge
 
 
 @permission_required("tokens.view_contenttoken", raise_exception=True)
@@ -39,13 +39,12 @@ def tokens(request: HttpRequest) -> HttpResponseBase:
         token_rows(),
         empty=_no_tokens(request),
         file_name="vpp-tokens",
-        working="Apple is being asked." if SyncRun.objects.filter(state__in=OPEN_STATES).exists() else "",
+        working="Apple is being asked." if SyncRun.objects.open().exists() else "",
     )
-    refused = ContentToken.objects.kept().exclude(status=TokenStatus.ACTIVE)
     return listed.answer() or render(
         request,
         "tokens/tokens.html",
-        {"list": listed, "troubles": [(token, diagnose(token)) for token in refused]},
+        {"list": listed, "troubles": [(token, diagnose(token)) for token in ContentToken.objects.refused()]},
     )
 
 

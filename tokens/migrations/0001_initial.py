@@ -86,7 +86,6 @@ class Migration(migrations.Migration):
                 ('is_device_assignable', models.BooleanField(default=True)),
                 ('is_revocable', models.BooleanField(default=True)),
                 ('platforms', models.CharField(blank=True, default='', help_text="Apple's platform names, separated by commas.", max_length=100)),
-                ('is_mac_only', models.BooleanField(default=False)),
                 ('gone_at', models.DateTimeField(help_text='When Apple stopped listing it; its assignments may live on.', null=True)),
                 ('token', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='assets', to='tokens.contenttoken')),
             ],
