@@ -1,4 +1,4 @@
-"""What every request passes through: no NUL, the viewer's time zone, and pages that no cache may keep."""
+"""What every request passes through: known methods, no NUL, the viewer's time zone, pages that no cache may keep."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from zoneinfo import ZoneInfo, available_timezones
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.decorators.http import require_http_methods
 
 Handler = Callable[[HttpRequest], HttpResponse]
 TIME_ZONES = frozenset(available_timezones())
+
+known_methods = require_http_methods(["GET", "HEAD", "POST"])
+"""Refuse what no page of ours sends, so that a view may take what is no POST for a GET."""
 
 
 def time_zone(get_response: Handler) -> Handler:
@@ -39,12 +43,11 @@ def no_nul(get_response: Handler) -> Handler:
 
 
 def private_pages(get_response: Handler) -> Handler:
-    """Forbid caches to keep pages that were made for a signed-in person."""
+    """Forbid caches to keep pages: each was made for one person, or for nobody yet."""
 
     def handle(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        if request.user.is_authenticated:
-            response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return handle
