@@ -13,7 +13,9 @@ from tests.signed_in import sign_in
 pytestmark = pytest.mark.django_db
 
 
-@pytest.mark.parametrize("address", ["/", "/login/", "/password/reset/key/x-y/", "/nothing-here/", "/tokens/?export=csv"])
+@pytest.mark.parametrize(
+    "address", ["/", "/login/", "/password/reset/key/x-y/", "/nothing-here/", "/tokens/?export=csv"]
+)
 @pytest.mark.parametrize("role", ["Viewer", ""])
 def test_no_cache_may_keep_a_page(role: str, address: str) -> None:
     answer = (sign_in(role) if role else Client()).get(address)

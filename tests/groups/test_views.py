@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
 
-from tests.factories import ContentTokenFactory, DeviceFactory, ManagedUserFactory, UserGroupFactory
+from tests.factories import ContentTokenFactory, DeviceFactory, ManagedUserFactory, UserFactory, UserGroupFactory
 from tests.signed_in import sign_in
 from vppportal.activity.models import Entry
 from vppportal.groups.models import Device, ManagedUser, UserGroup
@@ -104,6 +106,18 @@ def test_buttons_are_shown_to_those_who_may_use_them(make: Any, address: str, bu
     assert link in sign_in("Operator").get(address.format(row.pk)).content.decode()
     assert link not in sign_in("Viewer").get(address.format(row.pk)).content.decode()
     assert sign_in("Viewer").get(button.format(row.pk)).status_code == 403
+
+
+def test_who_may_see_groups_but_no_people_sees_nobody_in_a_group() -> None:
+    group = UserGroupFactory()
+    ManagedUserFactory(name="Ada", groups=[group])
+    user = UserFactory(role=None)
+    user.user_permissions.add(Permission.objects.get(codename="view_usergroup"))
+    browser = Client()
+    browser.force_login(user)
+    assert browser.get("/groups/").status_code == 200
+    for address in (f"/groups/{group.pk}/", f"/groups/{group.pk}/?export=csv"):
+        assert browser.get(address).status_code == 403
 
 
 def test_a_saved_person_shows_on_the_persons_page() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 
 from vppportal.activity.models import record
 
@@ -14,11 +14,18 @@ WORDS = {"usergroup": "the user group", "manageduser": "the person", "device": "
 
 
 def keep(form: forms.ModelForm[Any], by: AbstractBaseUser | AnonymousUser) -> Any:
-    """Store what a valid form holds and record who added or changed it."""
+    """Store what a valid form holds and record who added or changed it.
+
+    Return None where somebody stored the same name, address or number a moment ago; the form then says so.
+    """
     verb = "added" if form.instance._state.adding else "changed"
-    with transaction.atomic():
-        row: models.Model = form.save()
-        record(by, f"{verb} {_word(row)}", row)
+    try:
+        with transaction.atomic():
+            row: models.Model = form.save()
+            record(by, f"{verb} {_word(row)}", row)
+    except IntegrityError:
+        form.full_clean()
+        return None
     return row
 
 

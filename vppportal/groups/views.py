@@ -46,7 +46,7 @@ def groups(request: HttpRequest) -> HttpResponseBase:
     return listed.page_or_part(title="User groups", actions="groups/_group_add.html")
 
 
-@permission_required("groups.view_usergroup", raise_exception=True)
+@permission_required(["groups.view_usergroup", "groups.view_manageduser"], raise_exception=True)
 def group(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Show a user group: the people in it, and the tokens restricted to it."""
     group = get_object_or_404(UserGroup, pk=pk)
@@ -192,8 +192,9 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
 def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Row | str) -> HttpResponse:
     if request.method == "POST" and "search_groups" not in request.POST and form.is_valid():
         row = keep(form, request.user)
-        messages.success(request, f"“{row}” is saved.")
-        return redirect(row)
+        if row is not None:
+            messages.success(request, f"“{row}” is saved.")
+            return redirect(row)
     context = {"title": title, "form": form, "back": redirect(back).url}
     return render(request, "form.html", context, status=422 if request.method == "POST" else 200)
 
