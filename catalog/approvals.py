@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from catalog.models import Addition, App, AppStatus, Outcome
-from vppportal.activity.models import Actor, record_each
+from catalog.models import Addition, App, AppStatus, CatalogSettings, Outcome
+from vppportal.activity.models import Actor, record, record_each
 
 
 def approve(app: App, by: Actor) -> bool:
@@ -26,6 +26,13 @@ def approve_all(apps: QuerySet[App], by: Actor) -> int:
     """Approve those of the apps that wait; return how many."""
     waiting = apps.values_list("pk", flat=True)
     return _decide(waiting, (AppStatus.PENDING,), AppStatus.AVAILABLE, by, "approved the app")
+
+
+def store_settings(settings: CatalogSettings, by: Actor) -> None:
+    """Store who decides on the apps that are added from now on."""
+    with transaction.atomic():
+        settings.save()
+        record(by, "changed", settings, approval=settings.approval)
 
 
 def _decide(

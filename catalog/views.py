@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -22,7 +21,7 @@ from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
 from catalog.token_page import say_what_was_added
 from tokens.models import Asset, ContentToken
 from tokens.policies import POLICY_FIELDS
-from vppportal.activity.models import Entry, record
+from vppportal.activity.models import Entry
 from vppportal.lists import Bulk, Empty, Listed, selected
 
 HISTORY_SHOWN = 20
@@ -145,9 +144,7 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
     """Change the App Settings."""
     form = SettingsForm(request.POST or None, instance=CatalogSettings.load())
     if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            settings = form.save()
-            record(request.user, "changed", settings, approval=settings.approval)
+        approvals.store_settings(form.instance, request.user)
         messages.success(request, "The App Settings are saved.")
         return redirect("catalog-settings")
     context = {"title": "App Settings", "form": form, "back": reverse("catalog"), "back_label": "App Catalog"}
