@@ -53,6 +53,16 @@ def test_the_proxy_is_trusted_when_it_is_said_to_be_there(given: dict[str, str],
     assert told.decode().strip() == proxies
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("given", [{"DEBUG": "1"}, {"ALLOWED_HOSTS": "portal.example.com,*"}])
+def test_what_gives_a_public_portal_away_stops_its_start(given: dict[str, str]) -> None:
+    keys = {"SECRET_KEY": make_secret_key(), "TOKEN_ENCRYPTION_KEYS": make_encryption_key()}
+    command = [sys.executable, "-c", "from vppportal import settings"]
+    ended = subprocess.run(command, env={**os.environ, **PRODUCTION, **keys, **given}, capture_output=True, check=False)
+    assert ended.returncode == 1
+    assert "ImproperlyConfigured" in ended.stderr.decode()
+
+
 def test_the_log_names_the_address_that_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     Client().get("/nothing-here/", headers={"X-Forwarded-For": "8.8.8.8"})
     lines = [record.msg for record in caplog.records if isinstance(record.msg, dict)]

@@ -55,6 +55,11 @@ ALLOWED_HOSTS = env.list(
 )
 CSRF_TRUSTED_ORIGINS = [PORTAL_URL] if IS_HTTPS else []
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if IS_HTTPS and (DEBUG or "*" in ALLOWED_HOSTS):
+    raise ImproperlyConfigured(
+        "DEBUG shows settings to anybody who makes a page fail, and a * in ALLOWED_HOSTS answers to any name: "
+        "neither goes with an https PORTAL_URL."
+    )
 
 # --- Apple -----------------------------------------------------------------------------------------------------------
 
