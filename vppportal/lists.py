@@ -164,9 +164,9 @@ class Listed:
         return PAGE_SIZES
 
     def _table(self, rows: Any) -> tables.Table:
-        # No column has a dot in its name; django-tables2 takes one for an old way of writing and warns.
-        sort = self.request.GET.get("sort", "").replace(".", "")
-        table = self.table_class(rows, order_by=sort or None, request=self.request, exclude=self.hides)
+        table = self.table_class(
+            rows, order_by=self.request.GET.get("sort") or None, request=self.request, exclude=self.hides
+        )
         table.context = Context(
             {
                 "request": self.request,
