@@ -99,7 +99,7 @@ def test_the_secret_is_written_down_nowhere(make_portal: Callable[..., Portal], 
     answers = {"the same file again": upload(portal, session, file, "Again").text}
     echo = {"status": 400, "body": json.dumps({"errorNumber": 9602, "errorMessage": f"bad token {file.read_text()}"})}
     for trouble in (echo, {"status": 500, "body": file.read_text()}):
-        simulator.tell("faults", path="client/config", times=3, **trouble)
+        simulator.tell("faults", path="/client/config", times=3, **trouble)
         answers[str(trouble["status"])] = portal.post(session, f"{urlsplit(details).path}sync/", {}).text
         eventually(lambda: simulator.ask("faults")["faults"][-1]["acted"], 30)
         eventually(lambda: "running" not in progress(portal)["runs"], 30)
