@@ -29,6 +29,23 @@ CHROMIUM_OPTIONS = [
     "--disable-sync",
 ]
 
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "make_portal", "portal", "live_server"}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, leave out what never touches a database: the run on SQLite has told all there is to tell."""
+    if settings.DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+        return
+    kept = [item for item in items if touches_the_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def touches_the_database(item: pytest.Item) -> bool:
+    """Whether a test says, by a mark or a fixture, that it uses the database."""
+    fixtures: set[str] = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(DATABASE_FIXTURES & fixtures)
+
 
 @pytest.fixture(scope="session")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from django.db import connection
 
 from tests.portal import Portal
 from tests.processes import eventually
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.once]
 
 
 @pytest.fixture
@@ -23,7 +22,6 @@ def messages(portal: Portal) -> int:
     return int(portal.valkey.client.llen("celery"))
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="no database is involved: once is enough")
 def test_the_timetable_outlives_a_flush_and_dead_beats(portal: Portal) -> None:
     beats = [portal.start_beat(), portal.start_beat()]
     eventually(lambda: messages(portal), 30)
@@ -41,7 +39,6 @@ def test_the_timetable_outlives_a_flush_and_dead_beats(portal: Portal) -> None:
     eventually(lambda: messages(portal), 45)
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="no database is involved: once is enough")
 def test_the_timetable_goes_on_when_the_broker_comes_back(portal: Portal) -> None:
     beat = portal.start_beat()
     eventually(lambda: messages(portal), 30)
