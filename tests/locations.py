@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from tests.factories import UserFactory
@@ -17,6 +20,10 @@ from tokens.vpptoken import VppToken
 from vppportal.activity.models import Entry
 from vppportal.simulator import Simulator
 from vppportal.simulator.location import Location as Simulated
+
+VERBS = ("INSERT INTO", "INSERT OR IGNORE INTO", "UPDATE", "DELETE FROM")
+MIRROR = ("tokens_asset", "tokens_assignment", "tokens_clientuser", "tokens_listing")
+WRITES = tuple(f"{verb} {table} " for verb in VERBS for table in MIRROR)
 
 
 class Location:
@@ -124,6 +131,24 @@ def finish(run: SyncRun) -> SyncRun:
 def sync_now(token: ContentToken) -> SyncRun:
     """Sync a token once more, as if somebody had asked for it."""
     return finish(registration.ask_for_sync(token, SyncReason.MANUAL, None))
+
+
+@contextmanager
+def written_rows() -> Iterator[Counter[str]]:
+    """Count the rows of the mirror that are written meanwhile, by statement."""
+    rows: Counter[str] = Counter()
+
+    def count(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        statement = sql.strip().replace('"', "")
+        # SQLite does not count what it hands back.
+        number = max(context["cursor"].rowcount, "RETURNING" in statement)
+        if statement.startswith(WRITES) and number > 0:
+            rows[statement[:80]] += number
+        return result
+
+    with connection.execute_wrapper(count):
+        yield rows
 
 
 def refusal(do: Callable[..., Any], *arguments: Any, **options: Any) -> Refused:

@@ -41,7 +41,10 @@ def purge(token_id: int) -> None:
         while _delete_batch(rows):
             pass
     if not assignments.exists():
-        token.delete()
+        with transaction.atomic():
+            # Whoever is just adding its apps holds it: let them end first, instead of waiting in a circle.
+            ContentToken.objects.select_for_update(of=("self",)).filter(pk=token_id).first()
+            token.delete()
 
 
 def _delete_batch(rows: models.QuerySet[Any]) -> int:

@@ -42,6 +42,11 @@ def refuse(location: Location, path: str, status: TokenStatus, nth: int) -> None
     location.sim.control("faults", path=f"/{path}", nth=nth, times=-1, **REFUSALS[status])
 
 
+def first_requests(location: Location) -> int:
+    """Count requests without those for further pages: some of these were under way when the refusal came."""
+    return len([entry for entry in location.asked() if "pageIndex" not in entry["query"]])
+
+
 @pytest.mark.parametrize("nth", [1, 3])
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("status", REFUSALS)
@@ -68,13 +73,13 @@ def test_nothing_is_tried_again_until_somebody_renews(
     refuse(location, "assignments", status, 2)
     sync_now(token)
     location.sim.world.faults.clear()
-    asked = len(location.asked())
+    asked = first_requests(location)
     settings.SYNC_EVERY_HOURS = 0
     for _ in range(3):
         tasks.schedule_syncs()
         sweep()
         deliver()
-    assert len(location.asked()) == asked
+    assert first_requests(location) == asked
     assert Entry.objects.filter(actor=None, verb__startswith="found").count() == 1
 
 

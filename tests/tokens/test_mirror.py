@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from tests.locations import Location, Mirror, assert_level, sync_now
+from tests.locations import MIRROR, Location, Mirror, assert_level, sync_now, written_rows
 from tokens.models import Asset, Assignment, ClientUser, ContentToken
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
-VERBS = ("INSERT INTO", "INSERT OR IGNORE INTO", "UPDATE", "DELETE FROM")
-MIRROR = ("tokens_asset", "tokens_assignment", "tokens_clientuser", "tokens_listing")
-WRITES = tuple(f"{verb} {table} " for verb in VERBS for table in MIRROR)
-
-
-@contextmanager
-def written_rows() -> Iterator[Counter[str]]:
-    """Count the rows of the mirror that are written meanwhile, by statement."""
-    rows: Counter[str] = Counter()
-
-    def count(execute, sql, params, many, context):
-        result = execute(sql, params, many, context)
-        statement = sql.strip().replace('"', "")
-        # SQLite does not count what it hands back.
-        number = max(context["cursor"].rowcount, "RETURNING" in statement)
-        if statement.startswith(WRITES) and number > 0:
-            rows[statement[:80]] += number
-        return result
-
-    with connection.execute_wrapper(count):
-        yield rows
 
 
 def test_everything_of_the_business_sample_is_mirrored(sim) -> None:
