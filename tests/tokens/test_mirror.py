@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from tests.locations import MIRROR, Location, Mirror, assert_level, sync_now, written_rows
-from tokens.models import Asset, Assignment, ClientUser, ContentToken
-from vppportal.work import WorkState
+from tokens import mirror, staging
+from tokens.models import Asset, Assignment, ClientUser, ContentToken, SyncRun
+from vppportal.work import LeaseLost, WorkState
 
 pytestmark = pytest.mark.django_db
 
@@ -158,6 +161,45 @@ def test_a_list_that_keeps_moving_takes_nothing_away_and_the_next_sync_does(loca
     assert before < Mirror(token).assignments
     sync_now(token)
     assert_level(token, location)
+
+
+def test_people_and_apps_missing_from_a_list_that_keeps_moving_stay_until_it_stands_still(location: Location) -> None:
+    token = location.mirrored()
+    world = location.world
+    world.users.rows.remove(world.users.active.popitem()[1])
+    location.tell("transfer-away", adam_id=location.adam_ids[0])
+    location.sim.control("page-size", size=1)
+    for listing in ("users", "assets"):
+        location.tell("move-version", listing=listing, page=1, times=2)
+    changes = sync_now(token).changes
+    assert changes["users"]["removed"] == changes["assets"]["removed"] == 0
+    changes = sync_now(token).changes
+    assert changes["users"]["removed"] == changes["assets"]["removed"] == 1
+
+
+@pytest.mark.parametrize("verb", ["insert", "delete"])
+def test_a_worker_overtaken_between_two_batches_writes_no_second_one(
+    location: Location, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    token = location.mirrored()
+    before = Mirror(token).assignments
+    if verb == "insert":
+        location.tell("assign", adam_id=location.adam_ids[0], serial_numbers=["NEWSERIAL1", "NEWSERIAL2"])
+    else:
+        for row in list(location.world.holdings)[:2]:
+            location.tell("take-back", adam_id=row.adam_id, serial_numbers=[row.serial_number])
+    monkeypatch.setattr(mirror, "WRITE_ROWS", 1)
+    write = getattr(staging.Stage, verb)
+
+    def write_and_be_overtaken(stage: staging.Stage, *arguments: Any) -> int:
+        written = write(stage, *arguments)
+        SyncRun.objects.update(epoch=F("epoch") + 1)
+        return int(written)
+
+    monkeypatch.setattr(staging.Stage, verb, write_and_be_overtaken)
+    with pytest.raises(LeaseLost):
+        sync_now(token)
+    assert len(Mirror(token).assignments ^ before) == 1
 
 
 def test_a_list_that_shrinks_while_it_is_read_takes_nothing_away_by_mistake(location: Location) -> None:

@@ -116,6 +116,31 @@ def test_a_sync_in_the_middle_of_a_purge_writes_nothing_more(location: Location)
     assert leftovers() == {}
 
 
+def test_a_sync_that_writes_while_a_purge_deletes_leaves_nothing_behind(
+    location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = location.mirrored()
+    location.tell("assign", adam_id=location.adam_ids[0], serial_numbers=["NEWSERIAL1"])
+    registration.ask_for_sync(token, SyncReason.MANUAL, None)
+    (run,) = SyncRun.objects.select_related("token").claim(1)
+    steps = sync.carry_out(run)
+    next(steps)
+    delete_batch = removal._delete_batch
+
+    def write_once_nothing_is_left(rows) -> int:
+        deleted = delete_batch(rows)
+        if not deleted:
+            with pytest.raises(LeaseLost):
+                list(steps)
+            monkeypatch.undo()
+        return deleted
+
+    monkeypatch.setattr(removal, "_delete_batch", write_once_nothing_is_left)
+    removal.delete(token, by=UserFactory())
+    removal.purge(token.pk)
+    assert leftovers() == {}
+
+
 @pytest.mark.django_db(transaction=True)
 def test_two_purges_at_once_share_the_work(two_rows_a_batch: None) -> None:
     asset = AssetFactory(token__deleted=True)
