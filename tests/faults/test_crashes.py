@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from itertools import count
 
+import psycopg
 import pytest
 import time_machine
 from django.db import OperationalError, connection
@@ -19,6 +20,7 @@ from tests.factories import UserFactory
 from tests.locations import Location, assert_level
 from tokens import registration, removal, tasks
 from tokens.models import Asset, Assignment, ContentToken, SyncReason, SyncRun
+from tokens.signals import Changes, token_changed
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,3 +126,28 @@ def test_a_purge_that_is_killed_anywhere_is_completed(make_location: Callable[..
         assert not ContentToken.objects.exists()
         assert not Asset.objects.exists()
         assert not Assignment.objects.exists()
+
+
+@pytest.mark.parametrize("phase", ["assets", "users"])
+def test_a_database_that_ends_the_connection_in_the_middle_costs_the_lease_only(location: Location, phase: str) -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has no connection that somebody else could end")
+    waiting = location.upload()
+
+    def end_the_connection(changes: Changes, **kwargs: object) -> None:
+        if changes.phase == phase:
+            parameters = connection.get_connection_params()
+            where = {name: parameters[name] for name in ("dbname", "host", "port", "user", "password")}
+            with psycopg.connect(**where) as other:
+                other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
+
+    token_changed.connect(end_the_connection)
+    try:
+        with pytest.raises(OperationalError):
+            tasks.sync_token(waiting.pk)
+    finally:
+        token_changed.disconnect(end_the_connection)
+        connection.close()
+    the_next_worker_comes()
+    assert_level(waiting.token, location)
+    assert SyncRun.objects.get().state == WorkState.DONE
