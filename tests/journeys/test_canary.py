@@ -20,7 +20,7 @@ from tests.journeys.stories import progress, settled, upload
 from tests.portal import Portal
 from tests.processes import Simulator, eventually
 
-pytestmark = pytest.mark.journey
+pytestmark = [pytest.mark.journey, pytest.mark.once]
 
 WINDOW = 16
 RUNS = re.compile(rf"[A-Za-z0-9+/=_%-]{{{WINDOW},}}")

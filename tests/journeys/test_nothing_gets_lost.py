@@ -47,6 +47,7 @@ def test_a_worker_killed_in_the_middle(portal: Portal, simulator: Simulator) -> 
     assert is_complete(settled(portal, WITHIN))
 
 
+@pytest.mark.once
 def test_the_broker_flushed_in_the_middle(portal: Portal, simulator: Simulator) -> None:
     simulator.tell("latency", seconds=0.05)
     portal.start_all(workers=1, beats=1)
@@ -62,6 +63,7 @@ def test_two_workers_and_two_beats(portal: Portal, simulator: Simulator) -> None
     assert is_complete(settled(portal, WITHIN))
 
 
+@pytest.mark.once
 def test_an_upload_while_the_broker_is_away(portal: Portal, simulator: Simulator) -> None:
     portal.start_web()
     session = portal.sign_in()
