@@ -14,7 +14,7 @@ Message = tuple[str, tuple[int, ...]]
 
 def taken() -> Iterator[Message]:
     """Yield what waits in the broker, task and arguments, taking it out."""
-    with app.connection_for_read() as connection, connection.SimpleQueue(app.conf.task_default_queue) as queue:
+    with app.pool.acquire(block=True) as connection, connection.SimpleQueue(app.conf.task_default_queue) as queue:
         while True:
             try:
                 message = queue.get_nowait()

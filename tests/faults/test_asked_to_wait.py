@@ -15,7 +15,7 @@ from tokens import connection
 from tokens.models import ContentToken, SyncRun, TokenStatus
 from vppportal.work import WorkState
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 def in_seconds(seconds: int) -> str:
@@ -46,6 +46,7 @@ def test_the_sync_is_put_off_for_as_long_as_apple_asks(location: Location, statu
     assert ContentToken.objects.get().status == TokenStatus.ACTIVE
 
 
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("status", [429, 503])
 def test_no_process_asks_before_the_pause_is_over(location: Location, status: int) -> None:
     token = location.mirrored()

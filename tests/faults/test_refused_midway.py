@@ -47,6 +47,7 @@ def first_requests(location: Location) -> int:
     return len([entry for entry in location.asked() if "pageIndex" not in entry["query"]])
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize("nth", [1, 3])
 @pytest.mark.parametrize("path", LISTS)
 @pytest.mark.parametrize("status", REFUSALS)
