@@ -34,6 +34,7 @@ def is_complete(end: dict[str, object]) -> bool:
     return end["outcomes"] == COMPLETE and end["assignments"] == 50_000 and end["tokens"] == 1
 
 
+@pytest.mark.once  # its lease has to run out first; tests/faults/test_crashes.py kills on both databases, anywhere
 def test_a_worker_killed_in_the_middle(portal: Portal, simulator: Simulator) -> None:
     simulator.tell("latency", seconds=0.05)
     portal.start_beat()
