@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from queue import Empty
+from typing import Any
 
 from vppportal.celery import app
 
@@ -14,7 +15,8 @@ Message = tuple[str, tuple[int, ...]]
 
 def taken() -> Iterator[Message]:
     """Yield what waits in the broker, task and arguments, taking it out."""
-    with app.pool.acquire(block=True) as connection, connection.SimpleQueue(app.conf.task_default_queue) as queue:
+    pool: Any = app.pool  # its types take a pool of connections for one of producers
+    with pool.acquire(block=True) as connection, connection.SimpleQueue(app.conf.task_default_queue) as queue:
         while True:
             try:
                 message = queue.get_nowait()
