@@ -22,15 +22,18 @@ OPERATOR = VIEWER | {
     "catalog.approve_app",
     "catalog.change_app",
     "catalog.delete_app",
+    "catalog.distribute_app",
     "groups.add_device",
     "groups.add_manageduser",
     "groups.add_usergroup",
     "groups.change_device",
     "groups.change_manageduser",
     "groups.change_usergroup",
+    "groups.control_device",
     "groups.delete_device",
     "groups.delete_manageduser",
     "groups.delete_usergroup",
+    "tokens.manage_licenses",
     "tokens.sync_contenttoken",
 }
 TOKEN_MANAGER = OPERATOR | {

@@ -71,28 +71,70 @@ class Platform(models.TextChoices):
     WATCHOS = "watchOS", "watchOS"
 
 
-class Device(models.Model):
-    """A managed device."""
+class EnrollmentType(models.TextChoices):
+    """How a device came under management, which decides what kind of license it may hold."""
 
-    serial_number = models.CharField(max_length=32)
+    DEVICE = "device", "Device enrollment"
+    USER = "user", "User enrollment"
+    SHARED = "shared", "Shared iPad"
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    """Questions about devices."""
+
+    def enrolled(self) -> DeviceQuerySet:
+        """Devices that the MDM server can reach now."""
+        return self.exclude(enrollment_id="").filter(unenrolled_at=None)
+
+
+class Device(models.Model):
+    """A managed device; it is entered by hand, imported, or arrives by itself when it enrolls."""
+
+    serial_number = models.CharField(
+        max_length=32, blank=True, default="", help_text="Devices in user enrollment tell none."
+    )
     name = models.CharField(max_length=120, blank=True, default="")
     platform = models.CharField(max_length=10, choices=Platform, default=Platform.IOS)
     model = models.CharField(max_length=80, blank=True, default="")
     os_version = models.CharField("OS version", max_length=20, blank=True, default="")
     owner = models.ForeignKey(ManagedUser, models.SET_NULL, null=True, blank=True, related_name="devices")
+    enrollment_type = models.CharField(max_length=8, choices=EnrollmentType, default=EnrollmentType.DEVICE)
+
+    enrollment_id = models.CharField(
+        max_length=127, blank=True, default="", editable=False, help_text="How the MDM server calls it."
+    )
+    enrolled_at = models.DateTimeField(null=True, editable=False)
+    unenrolled_at = models.DateTimeField(null=True, editable=False)
+    last_seen_at = models.DateTimeField("last seen", null=True, editable=False)
+    wiped_at = models.DateTimeField(
+        null=True, editable=False, help_text="When its apps were taken away; nothing is sent until that is lifted."
+    )
+    retired_at = models.DateTimeField(null=True, editable=False, help_text="When it was taken out of use.")
+
+    objects = DeviceQuerySet.as_manager()
 
     class Meta:
-        ordering = ["serial_number"]
+        ordering = ["serial_number", "pk"]
+        permissions = [("control_device", "Can wipe, release and retire devices")]
         constraints = [
             models.UniqueConstraint(
                 Upper("serial_number"),
+                condition=~models.Q(serial_number=""),
                 name="one_device_of_a_serial_number",
                 violation_error_message="There is already a device with this serial number.",
-            )
+            ),
+            models.UniqueConstraint(
+                fields=["enrollment_id"], condition=~models.Q(enrollment_id=""), name="one_device_of_an_enrollment"
+            ),
         ]
 
     def __str__(self) -> str:
-        return self.name or self.serial_number
+        return self.name or self.serial_number or f"{self.get_enrollment_type_display()} {self.enrollment_id[:8]}"
 
     def get_absolute_url(self) -> str:
         return reverse("device", args=[self.pk])
+
+    @property
+    def is_enrolled(self) -> bool:
+        """Can the MDM server reach it?"""
+        return bool(self.enrollment_id) and self.unenrolled_at is None

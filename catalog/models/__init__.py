@@ -1,0 +1,53 @@
+"""What administrators want (the App Catalog, distributions) and what devices did (installations, commands)."""
+
+from __future__ import annotations
+
+from catalog.models.app import (
+    ADDABLE_BY_HAND,
+    COMMENTS,
+    Addition,
+    App,
+    ApprovalPolicy,
+    AppStatus,
+    CatalogSettings,
+    Outcome,
+)
+from catalog.models.channel import (
+    Command,
+    CommandKind,
+    CommandStatus,
+    DeviceEvent,
+)
+from catalog.models.distribution import (
+    Distribution,
+    DistributionState,
+    Installation,
+    InstallState,
+    LicenseKind,
+    Reason,
+    Reconciliation,
+    When,
+)
+
+__all__ = [
+    "ADDABLE_BY_HAND",
+    "COMMENTS",
+    "Addition",
+    "App",
+    "AppStatus",
+    "ApprovalPolicy",
+    "CatalogSettings",
+    "Command",
+    "CommandKind",
+    "CommandStatus",
+    "DeviceEvent",
+    "Distribution",
+    "DistributionState",
+    "InstallState",
+    "Installation",
+    "LicenseKind",
+    "Outcome",
+    "Reason",
+    "Reconciliation",
+    "When",
+]

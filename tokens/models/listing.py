@@ -1,0 +1,68 @@
+"""Store entries: what an App Store says of a product."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from tokens.models.token import ContentToken
+from vppportal.work import OPEN_STATES, Work, WorkQuerySet
+
+
+class ListingOutcome(models.TextChoices):
+    """What the store said about an app."""
+
+    UNKNOWN = "unknown", "Not looked up yet"
+    FOUND = "found", "Found"
+    NOT_FOUND = "not_found", "Not found in this App Store"
+
+
+class ListingQuerySet(WorkQuerySet["Listing"]):
+    """Listings as rows of work."""
+
+
+class Listing(Work):
+    """One store entry, shared by all tokens: an app owned through a hundred tokens is looked up once.
+
+    As a row of work it is due when it was never looked up, when it was asked for again, and when what is known is old.
+    """
+
+    adam_id = models.CharField(max_length=20)
+    storefront = models.CharField(max_length=2, help_text="The region's two-letter code.")
+    outcome = models.CharField(max_length=10, choices=ListingOutcome, default=ListingOutcome.UNKNOWN)
+    checked_at = models.DateTimeField(null=True)
+    checked_with = models.ForeignKey(
+        ContentToken,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="A custom app is found only with a token that owns it.",
+    )
+    name = models.CharField(max_length=250, blank=True, default="")
+    developer = models.CharField(max_length=250, blank=True, default="")
+    bundle_id = models.CharField(max_length=250, blank=True, default="")
+    icon_url = models.URLField(max_length=500, blank=True, default="")
+    store_url = models.URLField(max_length=500, blank=True, default="")
+    description = models.TextField(blank=True, default="")
+    genres = models.JSONField(default=list)
+    platforms = models.CharField(
+        max_length=100, blank=True, default="", help_text="Apple's platform names, separated by commas."
+    )
+    is_custom = models.BooleanField("custom app (B2B)", default=False)
+    price = models.CharField(max_length=40, blank=True, default="")
+    minimum_os = models.CharField(max_length=20, blank=True, default="")
+    version = models.CharField(max_length=60, blank=True, default="")
+    external_version_id = models.BigIntegerField(null=True)
+    released_on = models.DateField(null=True)
+    release_notes = models.TextField(blank=True, default="")
+
+    objects = ListingQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["adam_id", "storefront"], name="one_listing_of_an_app_in_a_store")
+        ]
+        indexes = [models.Index(fields=["next_attempt_at"], condition=Q(state__in=OPEN_STATES), name="open_listings")]
+
+    def __str__(self) -> str:
+        return self.name or self.adam_id
