@@ -10,7 +10,18 @@ from django.contrib.auth.models import Group, User
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from catalog.models import Addition, App, AppStatus, Outcome
+from catalog.models import (
+    Addition,
+    App,
+    AppStatus,
+    Command,
+    CommandKind,
+    Distribution,
+    DistributionState,
+    Installation,
+    InstallState,
+    Outcome,
+)
 from tokens.fields import Sealed
 from tokens.models import (
     Asset,
@@ -19,6 +30,8 @@ from tokens.models import (
     ContentToken,
     Listing,
     ListingOutcome,
+    Operation,
+    OperationKind,
     ProductType,
     SyncPhase,
     SyncReason,
@@ -80,10 +93,18 @@ class ManagedUserFactory(DjangoModelFactory):
 
 
 class DeviceFactory(DjangoModelFactory):
-    """A device."""
+    """A device; `enrolled` makes the MDM server reach it."""
 
     class Meta:
         model = Device
+
+    class Params:
+        enrolled = factory.Trait(
+            enrollment_id=factory.Sequence(lambda n: f"00000000-0000-4000-8000-{n:012}"),
+            enrolled_at=factory.LazyFunction(timezone.now),
+            last_seen_at=factory.LazyFunction(timezone.now),
+        )
+        in_user_enrollment = factory.Trait(enrolled=True, enrollment_type="user", serial_number="")
 
     serial_number = factory.Sequence(lambda n: f"TEST{n:08}")
     name = factory.Sequence(lambda n: f"iPad {n}")
@@ -278,3 +299,56 @@ def bring_app(token: ContentToken, **listing: Any) -> Addition:
     AssetFactory(token=token, adam_id=app.adam_id, platforms=app.listing.platforms)
     addition: Addition = AdditionFactory(token=token, adam_id=app.adam_id, app=app)
     return addition
+
+
+class OperationFactory(DjangoModelFactory):
+    """A change to be asked of Apple: licenses of an asset to be assigned."""
+
+    class Meta:
+        model = Operation
+
+    asset = factory.SubFactory(AssetFactory)
+    token = factory.SelfAttribute("asset.token")
+    kind = OperationKind.ASSIGN
+
+
+class DistributionFactory(DjangoModelFactory):
+    """A distribution in force that includes nobody yet."""
+
+    class Meta:
+        model = Distribution
+
+    class Params:
+        draft = factory.Trait(state=DistributionState.DRAFT)
+        paused = factory.Trait(state=DistributionState.PAUSED)
+        stopped = factory.Trait(state=DistributionState.STOPPED)
+
+    app = factory.SubFactory(AppFactory)
+    state = DistributionState.ACTIVE
+
+
+class InstallationFactory(DjangoModelFactory):
+    """An app that is to go to an enrolled device, without a license so far."""
+
+    class Meta:
+        model = Installation
+
+    class Params:
+        installed = factory.Trait(state=InstallState.INSTALLED, license_kind="device")
+        in_line = factory.Trait(state=InstallState.IN_LINE, queued_at=factory.LazyFunction(timezone.now))
+        failed = factory.Trait(state=InstallState.FAILED, details="The device refused it.")
+
+    app = factory.SubFactory(AppFactory)
+    device = factory.SubFactory(DeviceFactory, enrolled=True)
+    state = InstallState.READY
+
+
+class CommandFactory(DjangoModelFactory):
+    """A command that waits to be sent."""
+
+    class Meta:
+        model = Command
+
+    device = factory.SubFactory(DeviceFactory, enrolled=True)
+    enrollment_id = factory.SelfAttribute("device.enrollment_id")
+    kind = CommandKind.MANAGED_LIST

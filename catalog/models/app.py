@@ -20,6 +20,14 @@ class AppStatus(models.TextChoices):
     REJECTED = "rejected", "Rejected"
 
 
+class AppQuerySet(models.QuerySet["App"]):
+    """Questions about apps."""
+
+    def kept(self) -> AppQuerySet:
+        """Apps that are not being deleted."""
+        return self.filter(deleted_at=None)
+
+
 class App(Policies):
     """An app of the catalog; one row however many tokens own it."""
 
@@ -29,6 +37,11 @@ class App(Policies):
     added_at = models.DateTimeField(default=timezone.now)
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     added_from = models.ForeignKey(ContentToken, models.SET_NULL, null=True, blank=True, related_name="apps_added")
+    deleted_at = models.DateTimeField(
+        null=True, editable=False, help_text="When it was deleted; the row goes when no device has it any more."
+    )
+
+    objects = AppQuerySet.as_manager()
 
     class Meta:
         permissions = [("approve_app", "Can approve and reject apps")]
@@ -53,6 +66,7 @@ class Outcome(models.TextChoices):
     MAC_ONLY = "mac_only", "Not automatic (Mac)"
     BOOK = "book", "Not automatic (book)"
     SWITCHED_OFF = "switched_off", "Not automatic (switched off)"
+    DELETED = "deleted", "Not automatic (deleted)"
 
 
 COMMENTS = {
@@ -65,8 +79,9 @@ COMMENTS = {
     Outcome.MAC_ONLY: "Apps for Mac only are added by hand",
     Outcome.BOOK: "Books do not go to the App Catalog",
     Outcome.SWITCHED_OFF: "“Add apps automatically” is off for this token",
+    Outcome.DELETED: "Deleted from the App Catalog; it can be added again by hand",
 }
-ADDABLE_BY_HAND = (Outcome.MAC_ONLY, Outcome.SWITCHED_OFF)
+ADDABLE_BY_HAND = (Outcome.MAC_ONLY, Outcome.SWITCHED_OFF, Outcome.DELETED)
 
 
 class Addition(models.Model):
