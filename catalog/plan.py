@@ -1,4 +1,4 @@
-"""Decide for every target of an app what happens to it, and why. Pure: facts in, verdicts out, nothing asked or stored."""
+"""Decide for every target of an app what happens to it, and why. Pure: facts in, verdicts out, nothing is stored."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def wake(app_ids: Iterable[int]) -> None:
 
 
 def wake_for_devices(device_ids: Iterable[int]) -> None:
-    """Something happened to these devices: have every app planned anew that is on one of them or may be meant for it."""
+    """Something happened to these devices: have every app planned anew that is, or may be, meant for one."""
     there = Q(pk__in=Installation.objects.filter(device__in=list(device_ids)).values("app"))
     meant = Q(distributions__state__in=("active", "paused"))
     wake(App.objects.filter(there | meant).distinct().values_list("pk", flat=True))
