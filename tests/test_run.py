@@ -35,6 +35,12 @@ FROM_ELSEWHERE = {
 }
 
 
+def heed_signals() -> None:
+    """Take back what `nohup` or a shell's `&` told the tests to ignore: the runner would rightly ignore it, too."""
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_DFL)
+
+
 class Run:
     """One run of the runner: what it prints, and every process it has started."""
 
@@ -61,6 +67,7 @@ class Run:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=heed_signals,
             )
 
     @property
