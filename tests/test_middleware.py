@@ -47,7 +47,7 @@ def test_every_answer_says_what_a_browser_may_load_and_do(address: str) -> None:
         ("get", "/people/suggestions/", {"owner": "a\0"}),
         ("get", "/groups/", {"q\0": "a"}),
         ("post", "/tokens/{token}/retry/", {"adam_id": "1\0"}),
-        ("post", "/people/add/", {"search_groups": "1", "groups_search": "a\0"}),
+        ("post", "/people/add/", {"search_choices": "1", "groups_search": "a\0"}),
     ],
 )
 def test_what_no_database_takes_is_refused_at_the_door(method: str, address: str, sent: dict[str, Any]) -> None:

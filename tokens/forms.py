@@ -101,7 +101,7 @@ class TokenForm(forms.ModelForm):
         """Return the layout: the three tabs of the reference."""
         helper = FormHelper(self)
         helper.form_tag, helper.disable_csrf = False, True
-        helper.form_show_errors = "search_groups" not in self.data
+        helper.form_show_errors = "search_choices" not in self.data
         helper.layout = Layout(
             *self.hidden(),
             TabHolder(

@@ -57,7 +57,7 @@ def token_add(request: HttpRequest) -> HttpResponse:
         return render(request, template, {"form": AddTokenForm()})
     form = AddTokenForm(request.POST, request.FILES)
     token = _sent_before(request.POST.get("submission", ""))
-    if token is None and "search_groups" not in request.POST and form.is_valid():
+    if token is None and "search_choices" not in request.POST and form.is_valid():
         token = _register(form, by=cast(User, request.user))
     if token is None:
         return render(request, template, {"form": form}, status=422)
@@ -74,7 +74,7 @@ def token_edit(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"token": token, "form": form}
     if data is None:
         return render(request, "tokens/edit.html", context)
-    if "search_groups" not in data and form.is_valid():
+    if "search_choices" not in data and form.is_valid():
         if _edit(token, form, by=cast(User, request.user)):
             messages.success(request, f"“{form.cleaned_data['name']}” is saved.")
             return redirect(token)

@@ -56,7 +56,7 @@ def test_a_person_is_put_into_groups() -> None:
 def test_searching_groups_without_scripts_keeps_what_was_typed_and_ticked() -> None:
     ticked, found = UserGroupFactory(name="Board"), UserGroupFactory(name="Sales")
     UserGroupFactory(name="Elsewhere")
-    typed = {"name": "Ada", "email": "", "groups": [ticked.pk], "groups_search": "sal", "search_groups": "yes"}
+    typed = {"name": "Ada", "email": "", "groups": [ticked.pk], "groups_search": "sal", "search_choices": "yes"}
     page = sign_in().post("/people/add/", typed).content.decode()
     assert 'value="Ada"' in page
     assert f'value="{ticked.pk}" checked' in page

@@ -118,7 +118,7 @@ def test_the_window_is_a_part_and_without_scripts_a_page(manager: Client) -> Non
 
 def test_searching_groups_without_scripts_asks_apple_nothing(manager: Client) -> None:
     UserGroupFactory(name="Sales")
-    typed = {"name": "Head office", "restricted_to_search": "sal", "search_groups": "yes"}
+    typed = {"name": "Head office", "restricted_to_search": "sal", "search_choices": "yes"}
     page = manager.post("/tokens/add/", typed).content.decode()
     assert "Sales" in page
     assert 'value="Head office"' in page

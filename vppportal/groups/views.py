@@ -190,7 +190,7 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Row | str) -> HttpResponse:
-    if request.method == "POST" and "search_groups" not in request.POST and form.is_valid():
+    if request.method == "POST" and "search_choices" not in request.POST and form.is_valid():
         row = keep(form, request.user)
         if row is not None:
             messages.success(request, f"“{row}” is saved.")
