@@ -30,7 +30,7 @@ class ContentTokenAdmin(ReadOnlyAdmin):
     ]
     list_filter = ["status", "region"]
     search_fields = ["name", "location_name", "organization", "location_id"]
-    exclude = ["secret"]
+    exclude = ["secret", "notification_secret"]
 
 
 @admin.register(SyncRun)
@@ -104,6 +104,7 @@ class AssignmentAdmin(ReadOnlyAdmin):
 @admin.register(ClientUser)
 class ClientUserAdmin(ReadOnlyAdmin):
     list_display = ["client_user_id", "email", "status", "token"]
+    exclude = ["invite_code"]
     list_filter = ["status"]
     list_select_related = ["token"]
     search_fields = ["=client_user_id", "email"]

@@ -88,6 +88,7 @@ class TokenForm(forms.ModelForm):
         region: Any = self.fields["region"]
         region.choices = [("", "Choose a region"), *region.choices[1:]]
         self.fields["name"].widget.attrs["autocomplete"] = "off"
+        self.fields["preference"].required = False
 
     def clean_name(self) -> str:
         """Return a name no other token has."""
@@ -95,6 +96,11 @@ class TokenForm(forms.ModelForm):
         if ContentToken.objects.kept().filter(name__iexact=name).exclude(pk=self.instance.pk).exists():
             raise ValidationError(NAME_TAKEN)
         return name
+
+    def clean_preference(self) -> int:
+        """Return the token's place among those that own the same app; none given leaves it where it is."""
+        place: int | None = self.cleaned_data["preference"]
+        return self.instance.preference if place is None else place
 
     @property
     def helper(self) -> FormHelper:
@@ -107,9 +113,7 @@ class TokenForm(forms.ModelForm):
             TabHolder(
                 Tab("Token Detail", *self.details(), css_id="token-detail"),
                 Tab("Policies", *self.policies(), css_id="policies"),
-                Tab(
-                    "Distribution", Field("restricted_to", template="tokens/_restricted_to.html"), css_id="distribution"
-                ),
+                Tab("Distribution", *self.distribution(), css_id="distribution"),
             ),
         )
         return helper
@@ -131,6 +135,10 @@ class TokenForm(forms.ModelForm):
             Fieldset("App policies and behavior", "block_backup", css_class="policy"),
             Fieldset("App approval", "require_approval", css_class="policy"),
         ]
+
+    def distribution(self) -> list[Any]:
+        """Return the third tab."""
+        return [Field("restricted_to", template="tokens/_restricted_to.html"), "preference"]
 
 
 class AddTokenForm(Consents, TokenForm):

@@ -18,7 +18,9 @@ from tokens.apple import AppleClient, Page, PageOutOfRange, Walk
 from tokens.apple import Asset as AppleAsset
 from tokens.apple import Assignment as AppleAssignment
 from tokens.apple import User as AppleUser
-from tokens.models import Asset, ClientUser, ContentToken, SyncPhase, SyncRun
+from tokens.fields import Sealed
+from tokens.models import GONE, Asset, ClientUser, ContentToken, Invitation, SyncPhase, SyncRun
+from tokens.secret import Secret
 from tokens.signals import Changes
 
 T = TypeVar("T")
@@ -88,41 +90,68 @@ def _take_over(stored: Asset, seen: Asset) -> bool:
 
 
 def level_users(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
-    """Bring the people registered at the location level with Apple's list."""
+    """Bring the people registered at the location level with Apple's list.
+
+    Rows that Apple has not confirmed yet stay, and so does what somebody else wrote while the list was read.
+    """
+    before = {user.client_user_id: user for user in token.client_users.all()}
     seen, is_clean = _read_all(run, lambda: client.users())
-    wanted: dict[str, ClientUser] = {}
+    wanted: dict[str, AppleUser] = {}
     # Several retired registrations may share an id with the live one: the live one counts.
-    for row in sorted(seen, key=lambda user: user.status not in ("Retired", "Deleted")):
-        wanted[row.client_user_id] = _client_user(token, row)
-    stored = {user.client_user_id: user for user in token.client_users.all()}
-    new = [user for key, user in wanted.items() if key not in stored]
-    changed = [user for key, user in wanted.items() if key in stored and _differs(stored[key], user)]
-    gone = [user.pk for key, user in stored.items() if key not in wanted] if is_clean else []
+    for row in sorted(seen, key=lambda user: user.status not in GONE):
+        wanted[row.client_user_id] = row
     with transaction.atomic():
         run.renew()
-        ClientUser.objects.bulk_create(
-            [*new, *changed],
-            500,
-            update_conflicts=True,
-            unique_fields=["token", "client_user_id"],
-            update_fields=["email", "status", "id_hash"],
-        )
+        stored = {user.client_user_id: user for user in token.client_users.select_for_update(of=("self",))}
+        new = [client_user(token, row) for key, row in wanted.items() if key not in stored]
+        changed = [
+            client_user(token, row)
+            for key, row in wanted.items()
+            if key in stored and differs(stored[key], row) and _is_untouched(stored[key], before.get(key))
+        ]
+        gone = [user.pk for key, user in before.items() if key not in wanted and user.status] if is_clean else []
+        keep_client_users([*new, *changed])
         ClientUser.objects.filter(pk__in=gone).delete()
+        Invitation.objects.ask_for_new(token.client_users.all())
     return Changes(SyncPhase.USERS, len(new), len(changed), len(gone))
 
 
-def _client_user(token: ContentToken, row: AppleUser) -> ClientUser:
+def client_user(token: ContentToken, row: AppleUser) -> ClientUser:
+    """Return a row of the mirror that says what Apple says of a person."""
+    code = Sealed.seal(Secret(row.invite_code), bound_to=row.client_user_id) if row.invite_code else None
     return ClientUser(
         token=token,
         client_user_id=row.client_user_id,
         email=row.email[:254],
         status=row.status[:20],
         id_hash=row.id_hash[:100],
+        invite_code=code,
     )
 
 
-def _differs(stored: ClientUser, seen: ClientUser) -> bool:
-    return (stored.email, stored.status, stored.id_hash) != (seen.email, seen.status, seen.id_hash)
+def differs(stored: ClientUser, row: AppleUser) -> bool:
+    """Does Apple say something else of a person than the mirror?"""
+    now = (row.email[:254], row.status[:20], row.id_hash[:100])
+    if (stored.email, stored.status, stored.id_hash) != now:
+        return True
+    if stored.invite_code is None or not row.invite_code:
+        return bool(row.invite_code) or stored.invite_code is not None
+    return stored.open_invite_code().reveal() != row.invite_code
+
+
+def keep_client_users(rows: list[ClientUser]) -> None:
+    """Store what Apple says of people; whom the portal registered and how often it invited stays as it is."""
+    ClientUser.objects.bulk_create(
+        rows,
+        500,
+        update_conflicts=True,
+        unique_fields=["token", "client_user_id"],
+        update_fields=["email", "status", "id_hash", "invite_code"],
+    )
+
+
+def _is_untouched(stored: ClientUser, before: ClientUser | None) -> bool:
+    return before is not None and all(getattr(stored, name) == getattr(before, name) for name in ("status", "id_hash"))
 
 
 def level_assignments(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:

@@ -117,3 +117,22 @@ def test_an_edit_form_knows_the_version_it_was_made_from() -> None:
 
 def test_a_renewal_needs_a_file() -> None:
     assert RenewTokenForm({}, None).errors["token_file"] == ["Choose the token file."]
+
+
+def test_the_order_of_preference_may_be_left_as_it_is() -> None:
+    form = add_form()
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["preference"] == 100
+    token = ContentTokenFactory(preference=7)
+    typed = {"name": token.name, "region": "US", "version": token.version}
+    edited = EditTokenForm(typed, instance=token)
+    assert edited.is_valid(), edited.errors
+    assert edited.cleaned_data["preference"] == 7
+    assert EditTokenForm({**typed, "preference": "-1"}, instance=token).errors["preference"]
+
+
+def test_the_order_of_preference_is_on_the_distribution_tab() -> None:
+    drawn = render_crispy_form(EditTokenForm(instance=ContentTokenFactory(preference=7)))
+    tab = drawn[drawn.index('id="distribution"') :]
+    assert 'name="preference"' in tab
+    assert 'value="7"' in tab

@@ -85,7 +85,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='clientuser',
             name='invite_code',
-            field=models.CharField(blank=True, default='', max_length=100),
+            field=tokens.fields.SealedTextField(editable=False, null=True),
         ),
         migrations.AddField(
             model_name='clientuser',

@@ -6,8 +6,18 @@ administrators choose about a token (name, region, policies, groups, preference)
 
 from __future__ import annotations
 
+from tokens.models.invitation import Invitation, InvitationQuerySet
 from tokens.models.listing import Listing, ListingOutcome, ListingQuerySet
-from tokens.models.mirror import Asset, AssetQuerySet, Assignment, ClientUser, ClientUserStatus, ProductType
+from tokens.models.mirror import (
+    GONE,
+    Asset,
+    AssetQuerySet,
+    Assignment,
+    ClientUser,
+    ClientUserQuerySet,
+    ClientUserStatus,
+    ProductType,
+)
 from tokens.models.operation import (
     Notification,
     Operation,
@@ -21,14 +31,18 @@ from tokens.models.sync import SyncPhase, SyncReason, SyncRun, SyncRunQuerySet
 from tokens.models.token import NAME_TAKEN, ContentToken, ContentTokenQuerySet, PortalIdentity, TokenStatus
 
 __all__ = [
+    "GONE",
     "NAME_TAKEN",
     "Asset",
     "AssetQuerySet",
     "Assignment",
     "ClientUser",
+    "ClientUserQuerySet",
     "ClientUserStatus",
     "ContentToken",
     "ContentTokenQuerySet",
+    "Invitation",
+    "InvitationQuerySet",
     "Listing",
     "ListingOutcome",
     "ListingQuerySet",

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db import models
 from django.db.models import Q, Sum
 
+from tokens.fields import SealedTextField
 from tokens.models.token import ContentToken
 from vppportal.groups.models import ManagedUser
+
+if TYPE_CHECKING:
+    from tokens.secret import Secret
 
 
 class ProductType(models.TextChoices):
@@ -104,6 +110,29 @@ class ClientUserStatus(models.TextChoices):
     DELETED = "Deleted", "Deleted"
 
 
+GONE = (ClientUserStatus.RETIRED, ClientUserStatus.DELETED)
+
+
+class ClientUserQuerySet(models.QuerySet["ClientUser"]):
+    """Questions about people registered at locations."""
+
+    def live(self) -> ClientUserQuerySet:
+        """Those not retired; some of them Apple has not confirmed yet."""
+        return self.exclude(status__in=GONE)
+
+    def to_invite(self) -> ClientUserQuerySet:
+        """Those the portal registered who have not accepted Apple's invitation yet, as far as they may be invited.
+
+        `invited_at` is when they were last sent the mail: whoever invites through devices does so once after that.
+        """
+        return self.filter(
+            status=ClientUserStatus.REGISTERED,
+            invite_code__isnull=False,
+            person__is_active=True,
+            token__deleted_at=None,
+        )
+
+
 class ClientUser(models.Model):
     """A person as registered at one location of Apple, under an id that says nothing about the person."""
 
@@ -116,9 +145,14 @@ class ClientUser(models.Model):
     managed_apple_account = models.CharField(max_length=254, blank=True, default="")
     status = models.CharField(max_length=20, help_text="In Apple's words; empty until Apple has confirmed it.")
     id_hash = models.CharField(max_length=100, blank=True, default="")
-    invite_code = models.CharField(max_length=100, blank=True, default="")
+    invite_code = SealedTextField(null=True)
     invited_at = models.DateTimeField(null=True, help_text="When the portal last sent the invitation.")
     invitations = models.PositiveSmallIntegerField(default=0)
+    trouble = models.CharField(
+        max_length=250, blank=True, default="", help_text="Why the last change did not happen, in words."
+    )
+
+    objects = ClientUserQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -137,3 +171,7 @@ class ClientUser(models.Model):
     def is_associated(self) -> bool:
         """May the person's Apple Account receive licenses?"""
         return self.status == ClientUserStatus.ASSOCIATED
+
+    def open_invite_code(self) -> Secret:
+        """Decrypt the code that lets somebody register as this person; raises CannotOpen."""
+        return self.invite_code.open(bound_to=self.client_user_id)
