@@ -46,7 +46,8 @@ LEAST_ROLE = {
 }
 READ_ONLY = {
     *("catalog", "app", "tokens", "token", "token-progress", "activity"),
-    *("groups", "group", "group-choices", "people", "person", "person-suggestions", "devices", "device"),
+    *("group-choices", "person-choices", "device-choices"),
+    *("groups", "group", "people", "person", "person-suggestions", "devices", "device"),
 }
 POST_ONLY = {"token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"}
 LISTS = ("tokens", "catalog", "groups", "people", "devices", "activity")
@@ -80,8 +81,8 @@ def address() -> Any:
 
     def of(name: str) -> str:
         kind = name.split("-")[0]
-        if kind in rows and name not in {"token-add", "group-add", "group-choices", "person-add", "device-add"} | {
-            "person-suggestions"
+        if kind in rows and name not in {"token-add", "group-add", "person-add", "device-add"} | {
+            *("person-suggestions", "group-choices", "person-choices", "device-choices")
         }:
             return reverse(name, args=[rows[kind].pk])
         return reverse(name)

@@ -19,6 +19,7 @@ from catalog.models.channel import (
     DeviceEvent,
 )
 from catalog.models.distribution import (
+    ON_THE_WAY,
     Distribution,
     DistributionState,
     Installation,
@@ -32,6 +33,7 @@ from catalog.models.distribution import (
 __all__ = [
     "ADDABLE_BY_HAND",
     "COMMENTS",
+    "ON_THE_WAY",
     "Addition",
     "App",
     "AppStatus",

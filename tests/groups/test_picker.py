@@ -1,15 +1,60 @@
-"""The picker of groups: what no page of ours sends is an error in the form, never one of the server."""
+"""The pickers of groups, people and devices: they never load all, and a key that cannot be is an error in the form."""
 
 from __future__ import annotations
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from tests.factories import ContentTokenFactory, UserGroupFactory
+from tests.factories import ContentTokenFactory, DeviceFactory, ManagedUserFactory, UserGroupFactory
 from tests.signed_in import sign_in
 from vppportal.groups.models import ManagedUser
 
 pytestmark = pytest.mark.django_db
 NONSENSE = ["x", "-1", "9" * 20, "9" * 5000, "²"]
+
+
+def search(path: str, name: str, text: str, **chosen: object) -> str:
+    return sign_in("Viewer").get(f"{path}choices/", {"name": name, f"{name}_search": text, **chosen}).content.decode()
+
+
+def test_a_group_says_how_many_people_and_devices_it_means() -> None:
+    group = UserGroupFactory(name="Sales")
+    DeviceFactory.create_batch(2, owner=ManagedUserFactory(groups=[group]))
+    DeviceFactory(owner=ManagedUserFactory(groups=[group], is_active=False))
+    assert "1 person, 2 devices" in search("/groups/", "groups", "sales")
+
+
+def test_people_are_found_by_name_and_address_and_say_what_they_have() -> None:
+    DeviceFactory(owner=ManagedUserFactory(name="Ada Lovelace", email="ada@company.example"))
+    ManagedUserFactory(name="Ada Elsewhere", email="other@example.org")
+    page = search("/people/", "people", "ada company")
+    assert "Ada Lovelace" in page
+    assert "ada@company.example, 1 device" in page
+    assert "Elsewhere" not in page
+
+
+def test_devices_are_found_by_serial_number_and_owner() -> None:
+    DeviceFactory(name="Till 1", serial_number="SHOP0001", owner=ManagedUserFactory(name="Grace"))
+    DeviceFactory(name="Till 2", serial_number="SHOP0002")
+    page = search("/devices/", "excluded_devices", "shop grace")
+    assert "Till 1" in page
+    assert "SHOP0001, iOS / iPadOS, of Grace" in page
+    assert "Till 2" not in page
+    assert 'name="excluded_devices"' in page
+
+
+def test_choosing_among_300_people_costs_no_more_than_among_3() -> None:
+    ManagedUserFactory.create_batch(3)
+    browser = sign_in("Viewer")
+    with CaptureQueriesContext(connection) as few:
+        browser.get("/people/choices/", {"name": "people"})
+    ManagedUserFactory.create_batch(297)
+    with CaptureQueriesContext(connection) as many:
+        page = browser.get("/people/choices/", {"name": "people"}).content.decode()
+    assert len(many) - len(few) <= 1  # how many there are in all
+    assert "The first 20 of 300 people" in page
+    assert page.count("<input") == 20
 
 
 @pytest.mark.parametrize("key", NONSENSE)

@@ -15,6 +15,7 @@ urlpatterns = [
     path("groups/<int:pk>/delete/", views.group_delete, name="group-delete"),
     #
     path("people/", views.people, name="people"),
+    path("people/choices/", views.person_choices, name="person-choices"),
     path("people/add/", views.person_add, name="person-add"),
     path("people/suggestions/", views.person_suggestions, name="person-suggestions"),
     path("people/<int:pk>/", views.person, name="person"),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("people/<int:pk>/delete/", views.person_delete, name="person-delete"),
     #
     path("devices/", views.devices, name="devices"),
+    path("devices/choices/", views.device_choices, name="device-choices"),
     path("devices/add/", views.device_add, name="device-add"),
     path("devices/<int:pk>/", views.device, name="device"),
     path("devices/<int:pk>/edit/", views.device_edit, name="device-edit"),

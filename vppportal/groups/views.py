@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET
 from vppportal.groups.changes import keep, remove
 from vppportal.groups.forms import DeviceForm, GroupForm, PersonForm
 from vppportal.groups.models import Device, ManagedUser, UserGroup
-from vppportal.groups.picker import offer
+from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, Kind
 from vppportal.groups.tables import DeviceFilter, DeviceTable, GroupFilter, GroupTable, PersonFilter, PersonTable
 from vppportal.lists import Empty, Listed
 
@@ -95,10 +95,22 @@ def group_delete(request: HttpRequest, pk: int) -> HttpResponse:
 @require_GET
 @permission_required("groups.view_usergroup", raise_exception=True)
 def group_choices(request: HttpRequest) -> HttpResponse:
-    """Answer the search of a `GroupPicker`."""
-    name = request.GET.get("name", "groups")
-    choices = offer(request.GET.getlist(name), request.GET.get(f"{name}_search", ""))
-    return render(request, "groups/_choices.html", {"name": name, **choices})
+    """Answer the search of a picker of user groups."""
+    return _choices(request, GROUPS)
+
+
+@require_GET
+@permission_required("groups.view_manageduser", raise_exception=True)
+def person_choices(request: HttpRequest) -> HttpResponse:
+    """Answer the search of a picker of people."""
+    return _choices(request, PEOPLE)
+
+
+@require_GET
+@permission_required("groups.view_device", raise_exception=True)
+def device_choices(request: HttpRequest) -> HttpResponse:
+    """Answer the search of a picker of devices."""
+    return _choices(request, DEVICES)
 
 
 @permission_required("groups.view_manageduser", raise_exception=True)
@@ -187,6 +199,12 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
         "Licenses it holds at Apple stay assigned to it.",
     ]
     return _delete(request, device, sentences, "devices")
+
+
+def _choices(request: HttpRequest, kind: Kind) -> HttpResponse:
+    name = request.GET.get("name", "groups")
+    offered = kind.offer(request.GET.getlist(name), request.GET.get(f"{name}_search", ""))
+    return render(request, "groups/_choices.html", {"name": name, **offered})
 
 
 def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Row | str) -> HttpResponse:
