@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, Self, TypeVar
 
 import structlog
-from celery import Task
+from celery import Task, current_app
 from django.db import models, transaction
 from django.db.models import Case, F, Q, When
 from django.utils import timezone
@@ -151,19 +151,25 @@ class WorkQuerySet(models.QuerySet[M]):
         return rows
 
 
-def nudge(task: Task[Any, Any], *args: int) -> None:
-    """Ask a worker to look now, once the transaction is committed.
+def nudge(task: Task[Any, Any] | str, *args: int, after: timedelta = timedelta()) -> None:
+    """Ask a worker to look once the transaction is committed, and `after` (less than a minute) has passed.
 
-    A broker that cannot be reached costs time, not work: the sweeper finds the same row by itself.
+    A broker that cannot be reached costs time, not work: the sweeper finds the same row by itself. A task may be given
+    by its name where its module cannot be imported, because it stands above.
     """
-    transaction.on_commit(lambda: _send(task, args))
+    transaction.on_commit(lambda: _send(task, args, after.total_seconds()))
 
 
-def _send(task: Task[Any, Any], args: tuple[int, ...]) -> None:
+def _send(task: Task[Any, Any] | str, args: tuple[int, ...], seconds: float) -> None:
+    timing = {"countdown": seconds} if seconds > 0 else {}
+    name = task if isinstance(task, str) else task.name
     try:
-        task.apply_async(args)
+        if isinstance(task, str):
+            current_app.send_task(task, args, **timing)
+        else:
+            task.apply_async(args, **timing)
     except OperationalError as error:
-        log.warning("broker_unreachable", task=task.name, error=type(error).__name__)
+        log.warning("broker_unreachable", task=name, error=type(error).__name__)
 
 
 def backoff(attempt: int, *, first: float = 15, longest: float = 3600) -> timedelta:
