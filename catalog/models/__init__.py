@@ -29,6 +29,7 @@ from catalog.models.distribution import (
     Reconciliation,
     When,
 )
+from catalog.models.letter import Letter
 
 __all__ = [
     "ADDABLE_BY_HAND",
@@ -47,6 +48,7 @@ __all__ = [
     "DistributionState",
     "InstallState",
     "Installation",
+    "Letter",
     "LicenseKind",
     "Outcome",
     "Reason",

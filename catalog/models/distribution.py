@@ -73,7 +73,15 @@ class Distribution(models.Model):
         default=100, help_text="Where licenses run out, the smallest number comes first."
     )
     notify_by_email = models.BooleanField("tell the people by e-mail", default=False)
-    notified_at = models.DateTimeField(null=True, editable=False)
+    notified_at = models.DateTimeField(null=True, editable=False, help_text="When the letters were written.")
+    replaces = models.ForeignKey(
+        "self",
+        models.CASCADE,
+        null=True,
+        editable=False,
+        related_name="edits",
+        help_text="A draft of changes: which distribution takes them over when they are put into force.",
+    )
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
     )
