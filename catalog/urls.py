@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog import home, token_page, views
+from catalog import home, installation_pages, token_page, views
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -13,9 +13,18 @@ urlpatterns = [
     path("catalog/add/", views.catalog_add, name="catalog-add"),
     path("catalog/approve/", views.apps_approve, name="apps-approve"),
     path("catalog/settings/", views.catalog_settings, name="catalog-settings"),
+    path("catalog/line/", installation_pages.line, name="line"),
     path("catalog/<int:pk>/", views.app, name="app"),
     path("catalog/<int:pk>/approve/", views.app_approve, name="app-approve"),
     path("catalog/<int:pk>/reject/", views.app_reject, name="app-reject"),
+    path("catalog/<int:pk>/installations/", installation_pages.installations, name="installations"),
+    path("catalog/<int:pk>/installations/retry/", installation_pages.installations_retry, name="installations-retry"),
+    path(
+        "catalog/<int:pk>/installations/install/",
+        installation_pages.installations_install,
+        name="installations-install",
+    ),
+    path("catalog/<int:pk>/installations/stop/", installation_pages.installations_stop, name="installations-stop"),
     #
     path("tokens/<int:pk>/", token_page.token, name="token"),
     path("tokens/<int:pk>/progress/", token_page.token_progress, name="token-progress"),

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from catalog import additions, approvals
 from catalog.forms import RejectForm, SettingsForm
+from catalog.installation_pages import progress_of
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings
 from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
@@ -69,6 +70,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "assets": assets.order_by("token__name", "pricing_param"),
         "policies": [(_policy(app, name), getattr(app, name)) for name in POLICY_FIELDS],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
+        **progress_of(app),
     }
     return render(request, "catalog/app.html", context)
 

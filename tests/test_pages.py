@@ -16,6 +16,7 @@ from tests.factories import (
     ContentTokenFactory,
     DeviceFactory,
     EntryFactory,
+    InstallationFactory,
     ManagedUserFactory,
     SyncRunFactory,
     UserGroupFactory,
@@ -46,11 +47,15 @@ LEAST_ROLE = {
 }
 READ_ONLY = {
     *("catalog", "app", "tokens", "token", "token-progress", "activity"),
+    *("installations", "line"),
     *("group-choices", "person-choices", "device-choices"),
     *("groups", "group", "people", "person", "person-suggestions", "devices", "device"),
 }
-POST_ONLY = {"token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"}
-LISTS = ("tokens", "catalog", "groups", "people", "devices", "activity")
+POST_ONLY = {
+    *("token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"),
+    *("installations-retry", "installations-install", "installations-stop"),
+}
+LISTS = ("tokens", "catalog", "line", "groups", "people", "devices", "activity")
 CEILING = 14
 
 
@@ -71,8 +76,10 @@ CLOSED = [name for name in ALL if name not in FOR_EVERYBODY | WITHOUT_ROLE]
 def address() -> Any:
     """Return the address of a page, about a row that exists where it is about one."""
     token = ContentTokenFactory()
+    app = AppFactory(pending=True)
     rows: dict[str, Any] = {
-        "app": AppFactory(pending=True),
+        "app": app,
+        "installations": app,
         "token": token,
         "group": UserGroupFactory(),
         "person": ManagedUserFactory(),
@@ -145,7 +152,8 @@ def test_a_list_of_300_rows_costs_no_more_queries_than_one_of_3(name: str) -> No
             token = ContentTokenFactory()
             bring_app(token)
             SyncRunFactory(token=token, running=True)
-            DeviceFactory(owner=ManagedUserFactory(groups=[group]))
+            device = DeviceFactory(owner=ManagedUserFactory(groups=[group]))
+            InstallationFactory(device=device, in_line=True)
 
     browser = sign_in("Viewer")
     fill(3)

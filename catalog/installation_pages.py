@@ -1,0 +1,182 @@
+"""An app's installations, how far they are, what can be done to them, and the line of those who wait for a license."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from catalog import distribution, removal
+from catalog.forms import ChosenForm
+from catalog.installation_tables import (
+    InstallationFilter,
+    InstallationTable,
+    LineFilter,
+    LineTable,
+    installation_rows,
+    line_rows,
+)
+from catalog.models import App, Installation, InstallState, Reconciliation
+from vppportal.lists import Bulk, Empty, Listed, selected
+from vppportal.work import WorkState
+
+SEE_INSTALLATIONS = ("catalog.view_app", "groups.view_device", "groups.view_manageduser")
+UNDER_WAY = (
+    InstallState.LICENSING,
+    InstallState.READY,
+    InstallState.SENT,
+    InstallState.INSTALLING,
+    InstallState.REMOVING,
+)
+NOT_AIMED_AT = (
+    InstallState.SKIPPED,
+    InstallState.OFFERED,
+    InstallState.REMOVING,
+    InstallState.REMOVED,
+    InstallState.LEFT,
+)
+UNWANTED = (InstallState.REMOVING, InstallState.REMOVED, InstallState.LEFT)
+NOBODY_WAITS = Empty(
+    "Nobody waits for a license",
+    "Where an app has fewer licenses than devices, those who get none wait here, and get one as soon as one is free.",
+    icon="hourglass",
+)
+
+
+@permission_required(SEE_INSTALLATIONS, raise_exception=True)
+def installations(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """List an app's installations under a strip that says how far they are; both refresh themselves meanwhile."""
+    app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
+    progress = progress_of(app)
+    context = {"app": app, **progress}
+    if request.headers.get("HX-Target") == "progress":
+        return render(request, "catalog/_progress.html", context)
+    listed = Listed(
+        request,
+        InstallationTable,
+        InstallationFilter,
+        installation_rows().filter(app=app),
+        empty=Empty("On no device yet", "Nobody has sent this app to anybody so far.", icon="phone"),
+        file_name="installations",
+        working="Devices appear here as soon as the plan is made." if progress["is_under_way"] else "",
+        bulk=_bulk(request, app, progress["counts"]),
+    )
+    return listed.page_or_part("catalog/installations.html", **context)
+
+
+@require_POST
+@permission_required("catalog.distribute_app", raise_exception=True)
+def installations_retry(request: HttpRequest, pk: int) -> HttpResponse:
+    """Try the chosen failed installations again."""
+    chosen = _chosen(request, pk).filter(state=InstallState.FAILED)
+    tried = distribution.retry(chosen, cast(User, request.user))
+    messages.info(request, f"{_installations(tried)} tried again." if tried else "None of these has failed.")
+    return _back(request, pk)
+
+
+@require_POST
+@permission_required("catalog.distribute_app", raise_exception=True)
+def installations_install(request: HttpRequest, pk: int) -> HttpResponse:
+    """Install on the chosen devices what is there on demand."""
+    chosen = _chosen(request, pk).filter(state=InstallState.OFFERED)
+    asked = distribution.request(chosen, cast(User, request.user))
+    messages.info(request, f"{_installations(asked)} on the way." if asked else "None of these is on demand.")
+    return _back(request, pk)
+
+
+@require_POST
+@permission_required("catalog.distribute_app", raise_exception=True)
+def installations_stop(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop distributing the app to the chosen devices, after saying what that does."""
+    app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
+    chosen = _chosen(request, pk).exclude(state__in=UNWANTED)
+    devices = chosen.count()
+    if not devices:
+        messages.info(request, "Nothing is distributed to any of these.")
+        return _back(request, pk)
+    if "confirmed" in request.POST:
+        stopped = distribution.stop_for(chosen, cast(User, request.user))
+        messages.success(request, f"“{app}” is stopped for {_devices(stopped)}.")
+        return _back(request, pk)
+    context = {
+        "title": f"Stop “{app}” for {_devices(devices)}?",
+        "sentences": [
+            f"{_devices(devices).capitalize()} will be left out of the distributions of “{app}”.",
+            *removal.consequences_of_stop(chosen).sentences(),
+        ],
+        "form": ChosenForm(request.POST),
+        "verb": "Stop",
+        "back": _address(request, pk),
+        "is_grave": True,
+    }
+    return render(request, "confirm.html", context)
+
+
+@permission_required(SEE_INSTALLATIONS, raise_exception=True)
+def line(request: HttpRequest) -> HttpResponseBase:
+    """List who waits for a license, the next one first."""
+    listed = Listed(request, LineTable, LineFilter, line_rows(), empty=NOBODY_WAITS, file_name="waiting-for-a-license")
+    return listed.page_or_part(title="Waiting for a license")
+
+
+def progress_of(app: App) -> dict[str, Any]:
+    """Return how far an app's installations are: counts by state, and whether something is under way."""
+    counted = app.installations.order_by().values_list("state").annotate(number=Count("pk"))
+    found = dict(counted.values_list("state", "number"))
+    counts = {state: found[state] for state in InstallState if found.get(state)}
+    return {
+        "counts": counts,
+        "installed": counts.get(InstallState.INSTALLED, 0),
+        "aimed_at": sum(number for state, number in counts.items() if state not in NOT_AIMED_AT),
+        "is_under_way": any(state in counts for state in UNDER_WAY) or _is_being_planned(app),
+    }
+
+
+def _is_being_planned(app: App) -> bool:
+    own = Reconciliation.objects.filter(app=app)
+    return own.filter(state=WorkState.RUNNING).exists() or own.due().exists()
+
+
+def _bulk(request: HttpRequest, app: App, counts: dict[InstallState, int]) -> list[Bulk]:
+    if not request.user.has_perm("catalog.distribute_app"):
+        return []
+    offered = []
+    if InstallState.FAILED in counts:
+        offered.append(Bulk(reverse("installations-retry", args=[app.pk]), "Retry", "arrow-clockwise"))
+    if InstallState.OFFERED in counts:
+        offered.append(Bulk(reverse("installations-install", args=[app.pk]), "Install", "download"))
+    if any(state not in UNWANTED for state in counts):
+        offered.append(Bulk(reverse("installations-stop", args=[app.pk]), "Stop for these", "stop-circle"))
+    return offered
+
+
+def _chosen(request: HttpRequest, pk: int) -> QuerySet[Installation]:
+    """Return the chosen installations of an app as a query of their own: nothing joined, so that it may be updated."""
+    rows = selected(request, InstallationFilter, Installation.objects.filter(app=pk))
+    return Installation.objects.filter(pk__in=rows.order_by().values("pk"))
+
+
+def _back(request: HttpRequest, pk: int) -> HttpResponse:
+    return redirect(_address(request, pk))
+
+
+def _address(request: HttpRequest, pk: int) -> str:
+    """Return the address of the list as it was filtered."""
+    filters = request.GET.urlencode()
+    return reverse("installations", args=[pk]) + (f"?{filters}" if filters else "")
+
+
+def _devices(number: int) -> str:
+    return f"{number:,} device{'' if number == 1 else 's'}"
+
+
+def _installations(number: int) -> str:
+    return f"{number:,} installation{' is' if number == 1 else 's are'}"

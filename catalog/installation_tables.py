@@ -1,0 +1,151 @@
+"""The lists of installations: an app's installations, and the line of those who wait for a license."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import django_filters
+import django_tables2 as tables
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+
+from catalog.models import App, Installation, InstallState, Reason
+from vppportal.columns import NAMED, RIGHT, Cell, Number, Pill, When
+from vppportal.groups.models import Platform, UserGroup
+from vppportal.lists import Search
+
+BY_DEVICE = ("device__name", "device__serial_number")
+LICENSES = [("device", "Device"), ("user", "User"), ("none", "Without a license")]
+FIND = ("device__serial_number", "device__name", "device__model", "device__owner__name", "device__owner__email")
+
+
+def installation_rows() -> QuerySet[Installation]:
+    """Return installations with their app, device, owner, and the token their license comes from."""
+    return Installation.objects.select_related("app__listing", "device__owner", "asset__token")
+
+
+def line_rows() -> QuerySet[Installation]:
+    """Return who waits for a license, each with the place in the line of its app."""
+    waiting = Installation.objects.filter(state=InstallState.IN_LINE)
+    earlier = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), device__lt=OuterRef("device"))
+    ahead = waiting.filter(app=OuterRef("app")).filter(
+        Q(priority__lt=OuterRef("priority")) | Q(priority=OuterRef("priority")) & earlier
+    )
+    number = ahead.order_by().values("app").annotate(number=Count("pk")).values("number")
+    return (
+        installation_rows()
+        .filter(pk__in=waiting.values("pk"))
+        .annotate(place=Coalesce(Subquery(number, output_field=IntegerField()), 0) + 1)
+    )
+
+
+class InstallationTable(tables.Table):
+    """An app on its devices."""
+
+    device = Cell("catalog/_device.html", order_by=BY_DEVICE, attrs=NAMED)
+    serial_number = tables.Column("Serial number", accessor="device__serial_number", visible=False)
+    owner = tables.Column(
+        accessor="device__owner", linkify=True, default="nobody: shared", order_by="device__owner__name"
+    )
+    platform = tables.Column(accessor="device__platform", order_by=("device__platform", "device__os_version"))
+    state = Pill()
+    reason = Cell("catalog/_reason.html", verbose_name="Reason", empty_values=())
+    license_kind = Cell("catalog/_license.html", verbose_name="License", empty_values=())
+    since = When(verbose_name="Since")
+    tries = Number()
+    version = tables.Column(default="not known")
+
+    class Meta:
+        order_by = "device"
+
+    def render_platform(self, record: Installation) -> str:
+        """Return the platform with the version of its operating system."""
+        return platform_of(record)
+
+    def value_reason(self, record: Installation) -> str:
+        """Return the reason as one sentence."""
+        return ": ".join(filter(None, (record.get_reason_display(), record.details)))
+
+    def value_license_kind(self, record: Installation) -> str:
+        """Return the kind of license and where it comes from."""
+        return license_of(record)
+
+    def value_device(self, record: Installation) -> str:
+        """Return the device's name."""
+        return str(record.device)
+
+
+class LineTable(tables.Table):
+    """Who waits for a license, the next one first."""
+
+    place = Number(verbose_name="Place", orderable=False)
+    app = tables.Column(linkify=True, order_by="app__listing__name", attrs=NAMED)
+    owner = tables.Column(
+        "Person", accessor="device__owner", linkify=True, default="nobody: shared", order_by="device__owner__name"
+    )
+    device = Cell("catalog/_device.html", order_by=BY_DEVICE)
+    serial_number = tables.Column("Serial number", accessor="device__serial_number", visible=False)
+    queued_at = When(verbose_name="Waits since", default="not known")
+    priority = tables.Column(attrs=RIGHT)
+    reason = Cell("catalog/_reason.html", verbose_name="Reason", empty_values=())
+
+    class Meta:
+        order_by = ("priority", "queued_at")
+
+    value_reason = InstallationTable.value_reason
+    value_device = InstallationTable.value_device
+
+
+class InstallationFilter(django_filters.FilterSet):
+    """Finds installations of an app."""
+
+    q = Search(*FIND)
+    state = django_filters.ChoiceFilter(choices=InstallState.choices, empty_label="All")
+    reason = django_filters.ChoiceFilter(choices=Reason.choices[1:], empty_label="All")
+    license = django_filters.ChoiceFilter("license_kind", choices=LICENSES, label="License", empty_label="All")
+    group = django_filters.ModelChoiceFilter(
+        "device__owner__groups", queryset=UserGroup.objects.all(), label="User group", empty_label="All"
+    )
+    platform = django_filters.ChoiceFilter("device__platform", choices=Platform.choices, empty_label="All")
+
+    class Meta:
+        model = Installation
+        fields: list[str] = []
+
+
+def apps_in_line(request: HttpRequest | None) -> QuerySet[App]:
+    """Return the apps somebody waits for."""
+    waiting = Installation.objects.filter(state=InstallState.IN_LINE)
+    return App.objects.filter(pk__in=waiting.values("app")).select_related("listing").order_by("listing__name", "pk")
+
+
+class LineFilter(django_filters.FilterSet):
+    """Finds those who wait."""
+
+    q = Search(*FIND, "app__listing__name")
+    app = django_filters.ModelChoiceFilter(queryset=apps_in_line, empty_label="All")
+    reason = django_filters.ChoiceFilter(
+        choices=[(reason.value, reason.label) for reason in (Reason.NO_LICENSE_LEFT, Reason.QUOTA)], empty_label="All"
+    )
+
+    class Meta:
+        model = Installation
+        fields: list[str] = []
+
+
+def platform_of(installation: Installation) -> str:
+    """Return a device's platform with the version of its operating system."""
+    device = installation.device
+    return f"{device.get_platform_display()} {device.os_version}".strip()
+
+
+def license_of(installation: Installation) -> str:
+    """Return the kind of an installation's license and the token it comes from."""
+    kind: Any = installation.get_license_kind_display() or "none yet"
+    return f"{kind} from {installation.asset.token}" if installation.asset else kind
+
+
+def in_order(rows: QuerySet[Installation]) -> QuerySet[Installation]:
+    """Return installations by the name of the app, then of the device."""
+    return rows.order_by(F("app__listing__name"), *BY_DEVICE, "pk")
