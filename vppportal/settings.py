@@ -68,6 +68,16 @@ ARTWORK_SOURCES = env.list("ARTWORK_SOURCES", default=[])
 SIMULATED = env.bool("SIMULATED", default=False)
 SYNC_EVERY_HOURS = env.int("SYNC_EVERY_HOURS", default=6)
 
+# --- Devices: the MDM server NanoMDM ---------------------------------------------------------------------------------
+
+NANOMDM_URL = env.str("NANOMDM_URL", default="").rstrip("/")
+NANOMDM_API_KEY = env.str("NANOMDM_API_KEY", default="")
+NANOMDM_WEBHOOK_KEY = env.str("NANOMDM_WEBHOOK_KEY", default="")
+NANOMDM_USER = env.str("NANOMDM_USER", default="nanomdm")
+NANOMDM_API_PATH = env.str("NANOMDM_API_PATH", default="/v1").rstrip("/")
+NANOMDM_PUSH = env.bool("NANOMDM_PUSH", default=True)
+MDM_PROFILE_IDENTIFIER = env.str("MDM_PROFILE_IDENTIFIER", default="")
+
 # --- Applications ----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
