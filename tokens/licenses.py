@@ -1,0 +1,197 @@
+"""Promise licenses and ask for them back: who may have one, how many are free, and one row for each change asked of Apple.
+
+Nothing here speaks to Apple. What is asked for is stored as operations with their exact targets; an open target that
+assigns is a reservation and counts as a license taken, from the moment it is stored until Apple's answer is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from tokens import connection
+from tokens.apple import AppleUnavailable, Limits
+from tokens.apple.batches import cut
+from tokens.fence import admits
+from tokens.many import Texts
+from tokens.models import (
+    Asset,
+    Assignment,
+    Operation,
+    OperationKind,
+    OperationStep,
+    ProductType,
+    Target,
+    TargetState,
+)
+from tokens.queue import hurry
+
+__all__ = ["Asked", "Holder", "admits", "assign", "free", "revoke"]
+
+TAKEN_BACK_UNSENT = "Taken back before it was sent to Apple."
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a license: a device by its serial number, or a person by the client user id. One of them is empty."""
+
+    serial_number: str = ""
+    client_user_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of a request: for whom Apple is asked, and for whom not, now.
+
+    Refused is who finds no license free, and whose earlier change is still under way. Who has it already (or, to be
+    taken back, has it not) is in neither.
+    """
+
+    taken: tuple[Holder, ...] = ()
+    refused: tuple[Holder, ...] = ()
+
+
+def free(assets: Iterable[Asset]) -> dict[int, int | None]:
+    """Return, by asset, how many licenses may be promised now; None where they are unlimited.
+
+    Apple's counts and the mirror may each be late: the one that promises less is believed, less what is reserved.
+    """
+    present = {asset.pk: asset for asset in assets}
+    limited = [pk for pk, asset in present.items() if not asset.is_unlimited and asset.gone_at is None]
+    mirrored = _counted(Assignment.objects.filter(asset__in=limited))
+    there = Assignment.objects.filter(
+        asset=OuterRef("asset"), serial_number=OuterRef("serial_number"), client_user_id=OuterRef("client_user_id")
+    )
+    coming = Target.objects.filter(asset__in=limited, state=TargetState.OPEN, operation__kind=OperationKind.ASSIGN)
+    reserved = _counted(coming.exclude(Exists(there)))
+    counts: dict[int, int | None] = {pk: None if asset.is_unlimited else 0 for pk, asset in present.items()}
+    for pk in limited:
+        asset = present[pk]
+        unused = min(asset.available, asset.total - asset.retired - mirrored.get(pk, 0))
+        counts[pk] = max(0, unused - reserved.get(pk, 0))
+    return counts
+
+
+def _counted(rows: QuerySet[Assignment] | QuerySet[Target]) -> dict[int, int]:
+    return dict(rows.order_by().values_list("asset").annotate(Count("pk")))
+
+
+def assign(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str) -> Asked:
+    """Ask Apple for a license for each holder, the first ones first, as far as licenses are free.
+
+    Two who ask at once cannot be promised the same license: the asset is locked, and counted again, meanwhile.
+    """
+    wanted, limits = _distinct(holders), _limits()
+    with transaction.atomic():
+        locked = _locked(asset)
+        if locked is None or locked.gone_at is not None or not locked.token.is_usable or locked.token.is_read_only:
+            return Asked((), tuple(wanted))
+        held, busy = _held(locked, wanted), _busy(locked, wanted)
+        missing = [holder for holder in wanted if holder not in held]
+        may_have = [
+            holder
+            for holder in missing
+            if holder not in busy and (locked.is_device_assignable or not holder.serial_number)
+        ]
+        taken = may_have[: free([locked])[locked.pk]]
+        _ask(OperationKind.ASSIGN, locked, taken, limits, by, why)
+    return Asked(tuple(taken), _others(missing, taken))
+
+
+def revoke(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str) -> Asked:
+    """Ask Apple to take the licenses of these holders back.
+
+    One that was asked for and not sent yet is not sent at all. Of what Apple never takes back, all are refused.
+    """
+    wanted, limits = _distinct(holders), _limits()
+    with transaction.atomic():
+        locked = _locked(asset)
+        is_for_good = asset.product_type == ProductType.BOOK or not asset.is_revocable
+        if locked is None or is_for_good or locked.token.deleted_at or locked.token.is_read_only:
+            return Asked((), tuple(wanted))
+        unsent = _take_back_unsent(locked, wanted)
+        held, busy = _held(locked, wanted), _busy(locked, wanted)
+        there = [holder for holder in wanted if holder in held or holder in busy or holder in unsent]
+        taken = [holder for holder in there if holder in held and holder not in busy]
+        _ask(OperationKind.REVOKE, locked, taken, limits, by, why)
+        done = [holder for holder in there if holder in taken or (holder in unsent and holder not in busy)]
+    return Asked(tuple(done), _others(there, done))
+
+
+def _distinct(holders: Iterable[Holder]) -> list[Holder]:
+    """Return each holder once, serial numbers as Apple lists them."""
+    return [*dict.fromkeys(Holder(holder.serial_number.strip().upper(), holder.client_user_id) for holder in holders)]
+
+
+def _others(holders: Sequence[Holder], chosen: Collection[Holder]) -> tuple[Holder, ...]:
+    out = {*chosen}
+    return tuple(holder for holder in holders if holder not in out)
+
+
+def _limits() -> Limits:
+    """Return how much Apple takes in a request; what it usually takes while it cannot be asked."""
+    try:
+        return connection.service().limits
+    except AppleUnavailable:
+        return Limits()
+
+
+def _locked(asset: Asset) -> Asset | None:
+    """Return the asset as it is now; nobody else promises its licenses before the transaction ends."""
+    return Asset.objects.select_for_update(of=("self",)).select_related("token").filter(pk=asset.pk).first()
+
+
+def _among(holders: Sequence[Holder]) -> Q:
+    serials = [holder.serial_number for holder in holders if holder.serial_number]
+    people = [holder.client_user_id for holder in holders if holder.client_user_id]
+    devices = Q(serial_number__in=Texts(serials), client_user_id="")
+    return devices | Q(serial_number="", client_user_id__in=Texts(people))
+
+
+def _held(asset: Asset, holders: Sequence[Holder]) -> set[Holder]:
+    rows = Assignment.objects.filter(_among(holders), asset=asset)
+    return {Holder(*row) for row in rows.values_list("serial_number", "client_user_id")}
+
+
+def _busy(asset: Asset, holders: Sequence[Holder]) -> set[Holder]:
+    rows = Target.objects.filter(_among(holders), asset=asset, state=TargetState.OPEN)
+    return {Holder(*row) for row in rows.values_list("serial_number", "client_user_id")}
+
+
+def _take_back_unsent(asset: Asset, holders: Sequence[Holder]) -> set[Holder]:
+    """Strike out what waits to be sent to Apple for the first time; whoever sends it looks again under the same lock."""
+    queued = Operation.objects.open().filter(
+        asset=asset, kind=OperationKind.ASSIGN, step=OperationStep.QUEUED, sends=0
+    )
+    rows = Target.objects.filter(_among(holders), asset=asset, state=TargetState.OPEN, operation__in=queued)
+    found = {pk: Holder(*row) for pk, *row in rows.values_list("pk", "serial_number", "client_user_id")}
+    struck = {"state": TargetState.DROPPED, "message": TAKEN_BACK_UNSENT}
+    Target.objects.filter(pk__in=found).update(**struck)
+    return {*found.values()}
+
+
+def _ask(
+    kind: OperationKind, asset: Asset, holders: Sequence[Holder], limits: Limits, by: User | None, why: str
+) -> None:
+    """Store the operations, as few as Apple's limits allow, and their targets; one kind of holder in each."""
+    devices = cut([holder for holder in holders if holder.serial_number], limits.max_serial_numbers)
+    people = cut([holder for holder in holders if not holder.serial_number], limits.max_client_user_ids)
+    batches = [*devices, *people]
+    operations = Operation.objects.bulk_create(
+        Operation(token=asset.token, kind=kind, asset=asset, requested_by=by, why=why[:120]) for _ in batches
+    )
+    Target.objects.bulk_create(
+        Target(
+            operation=operation,
+            asset=asset,
+            serial_number=holder.serial_number,
+            client_user_id=holder.client_user_id,
+        )
+        for operation, batch in zip(operations, batches, strict=True)
+        for holder in batch
+    )
+    hurry(operation.pk for operation in operations)

@@ -1,0 +1,17 @@
+"""Put operations in front of a worker, for verbs that stand below the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from vppportal.work import nudge
+
+CARRY_OUT: Final = "tokens.tasks.carry_out_operation"
+
+
+def hurry(operations: Iterable[int], after: timedelta = timedelta()) -> None:
+    """Have these operations looked at once the transaction is committed, and `after` has passed."""
+    for pk in operations:
+        nudge(CARRY_OUT, pk, after=after)
