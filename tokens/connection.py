@@ -50,8 +50,7 @@ def service() -> ServiceConfig:
 
     Raises AppleUnavailable only: the request carries no token, so its failure says nothing about one.
     """
-    key = f"apple-service-config:{settings.APPLE_VPP_URL}"
-    known = cache.get(key)
+    known = cache.get(_service_key())
     if known is not None:
         return _restored(known)
     try:
@@ -60,8 +59,25 @@ def service() -> ServiceConfig:
         raise
     except AppleError as error:
         raise AppleUnavailable(f"Apple's service config cannot be read: {error}") from error
-    cache.set(key, asdict(config), SERVICE_CONFIG_SECONDS)
+    cache.set(_service_key(), asdict(config), SERVICE_CONFIG_SECONDS)
     return config
+
+
+def forget_service() -> None:
+    """Have Apple's service config fetched anew the next time: it was found to be out of date."""
+    cache.delete(_service_key())
+
+
+def _service_key() -> str:
+    return f"apple-service-config:{settings.APPLE_VPP_URL}"
+
+
+def limits() -> Limits:
+    """Return how much Apple takes in one request; Apple's published samples while it cannot be asked."""
+    try:
+        return service().limits
+    except AppleUnavailable:
+        return Limits()
 
 
 def _restored(kept: dict[str, Any]) -> ServiceConfig:

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from tokens import connection
-from tokens.apple import AppleUnavailable, Limits
+from tokens.apple import Limits
 from tokens.apple.batches import cut
 from tokens.fence import admits
 from tokens.many import Texts
@@ -85,7 +85,7 @@ def assign(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str
 
     Two who ask at once cannot be promised the same license: the asset is locked, and counted again, meanwhile.
     """
-    wanted, limits = _distinct(holders), _limits()
+    wanted, limits = _distinct(holders), connection.limits()
     with transaction.atomic():
         locked = _locked(asset)
         if locked is None or locked.gone_at is not None or not locked.token.is_usable or locked.token.is_read_only:
@@ -107,7 +107,7 @@ def revoke(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str
 
     One that was asked for and not sent yet is not sent at all. Of what Apple never takes back, all are refused.
     """
-    wanted, limits = _distinct(holders), _limits()
+    wanted, limits = _distinct(holders), connection.limits()
     with transaction.atomic():
         locked = _locked(asset)
         is_for_good = asset.product_type == ProductType.BOOK or not asset.is_revocable
@@ -130,14 +130,6 @@ def _distinct(holders: Iterable[Holder]) -> list[Holder]:
 def _others(holders: Sequence[Holder], chosen: Collection[Holder]) -> tuple[Holder, ...]:
     out = {*chosen}
     return tuple(holder for holder in holders if holder not in out)
-
-
-def _limits() -> Limits:
-    """Return how much Apple takes in a request; what it usually takes while it cannot be asked."""
-    try:
-        return connection.service().limits
-    except AppleUnavailable:
-        return Limits()
 
 
 def _locked(asset: Asset) -> Asset | None:

@@ -46,10 +46,10 @@ ASSET_FIELDS: Final = (
 def level_assets(run: SyncRun, token: ContentToken, client: AppleClient) -> Changes:
     """Bring the token's assets level with Apple's list; what left it is marked gone, as its assignments may live on."""
     seen, is_clean = _read_all(run, lambda: client.assets())
-    wanted = {(row.adam_id, row.pricing_param): _asset(token, row) for row in seen}
+    wanted = {(row.adam_id, row.pricing_param): as_asset(token, row) for row in seen}
     stored = {(asset.adam_id, asset.pricing_param): asset for asset in token.assets.all()}
     new = [asset for key, asset in wanted.items() if key not in stored]
-    changed = [stored[key] for key, asset in wanted.items() if key in stored and _take_over(stored[key], asset)]
+    changed = [stored[key] for key, asset in wanted.items() if key in stored and take_over(stored[key], asset)]
     gone = (
         [asset.pk for key, asset in stored.items() if key not in wanted and asset.gone_at is None] if is_clean else []
     )
@@ -64,7 +64,8 @@ def level_assets(run: SyncRun, token: ContentToken, client: AppleClient) -> Chan
     return Changes(SyncPhase.ASSETS, len(new), len(changed), len(gone))
 
 
-def _asset(token: ContentToken, row: AppleAsset) -> Asset:
+def as_asset(token: ContentToken, row: AppleAsset) -> Asset:
+    """Return the row the mirror would have of what Apple lists."""
     return Asset(
         token=token,
         adam_id=row.adam_id,
@@ -81,7 +82,7 @@ def _asset(token: ContentToken, row: AppleAsset) -> Asset:
     )
 
 
-def _take_over(stored: Asset, seen: Asset) -> bool:
+def take_over(stored: Asset, seen: Asset) -> bool:
     """Copy what Apple says onto a stored asset; return whether anything differed."""
     differing = [name for name in ASSET_FIELDS if getattr(stored, name) != getattr(seen, name)]
     for name in differing:
