@@ -57,7 +57,8 @@ class Licenses:
         return None
 
     def _new(self, supplies: list[Supply], target: Target, kind: str, blank: Verdict) -> Verdict | None:
-        """Return a license of the first token that has one for the target."""
+        """Return a license of the first token that has one for the target, and whose refusal is not recent."""
+        refusal = None
         for supply in supplies:
             if kind == DEVICE and not supply.is_device_assignable:
                 continue
@@ -67,9 +68,13 @@ class Licenses:
             if not is_registered:
                 reason = Reason.INVITED if holder else Reason.NOT_REGISTERED
                 return replace(blank, state=InstallState.UNREGISTERED, reason=reason, token_id=supply.token_id)
+            refused = self.facts.refused.get((supply.asset_id, holder))
+            if refused and not (target.current and target.current.is_due):
+                refusal = replace(blank, state=InstallState.FAILED, reason=Reason.REFUSED_BY_APPLE, details=refused)
+                continue
             self._promise(supply, target, holder)
             return _from(supply, holder, replace(blank, state=InstallState.LICENSING, asks=True))
-        return None
+        return refusal
 
     def _has_one(self, supply: Supply, target: Target) -> bool:
         free = self.free[supply.asset_id]

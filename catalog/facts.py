@@ -88,6 +88,7 @@ class Facts:
     held: frozenset[Key] = frozenset()
     assigning: frozenset[Key] = frozenset()
     revoking: frozenset[Key] = frozenset()
+    refused: Mapping[Key, str] = field(default_factory=dict)
     is_approved: bool = True
     is_deleted: bool = False
     platforms: frozenset[str] = frozenset()
@@ -112,6 +113,7 @@ class Verdict:
     holder: str = ""
     distribution_id: int | None = None
     priority: int = 100
+    details: str = ""
     asks: bool = False
     """Apple is to be asked for this license."""
     sends: str = ""

@@ -151,15 +151,18 @@ def _may_be_there(current: Current) -> bool:
 
 def _give_back(facts: Facts, made: Plan) -> None:
     """Find the licenses that served an installation and serve none any more."""
-    if not facts.revoke_on_stop:
-        return
     in_use = {(verdict.asset_id, verdict.holder) for verdict in made.verdicts if not verdict.lets_go}
     served = {
         (target.current.asset_id, target.current.holder)
         for target in facts.targets
-        if target.current and target.current.asset_id is not None
+        if target.current and target.current.asset_id is not None and _returns(facts, target)
     }
     revocable = {supply.asset_id for supply in facts.supplies if supply.is_revocable and supply.is_usable}
     for asset_id, holder in (served & facts.held) - in_use - facts.revoking:
         if asset_id in revocable:
             made.give_back.setdefault(asset_id, set()).add(holder)
+
+
+def _returns(facts: Facts, target: Target) -> bool:
+    """Does the license of this target return when it is not needed there any more?"""
+    return facts.revoke_on_stop or target.blocked == Reason.RETIRED

@@ -4,65 +4,263 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Count, F, Q, QuerySet
+from django.utils import timezone
 
-from catalog.models import App, Installation
+from catalog import commands, mdm, reconciling
+from catalog.models import (
+    Addition,
+    App,
+    Command,
+    CommandKind,
+    Distribution,
+    DistributionState,
+    Installation,
+    InstallState,
+    Outcome,
+)
 from tokens.models import ContentToken
+from tokens.policies import POLICY_FIELDS
+from vppportal.activity.models import record
 from vppportal.groups.models import Device
+
+ON_DEVICE = Q(state__in=(InstallState.SENT, InstallState.INSTALLING, InstallState.INSTALLED)) | Q(
+    confirmed_at__isnull=False
+)
+WITHOUT_APP = (InstallState.REMOVED, InstallState.LEFT)
 
 
 @dataclass(frozen=True, slots=True)
 class Consequences:
-    """What taking apps away would do, in numbers."""
+    """What taking apps away would do, in numbers of installations and licenses."""
 
     removes: int = 0
     keeps: int = 0
+    unreachable: int = 0
+    cancels: int = 0
     frees: int = 0
     holds: int = 0
     not_reclaimable: int = 0
-    cancels: int = 0
 
     def sentences(self) -> list[str]:
         """Return the numbers as sentences for the confirmation page."""
-        raise NotImplementedError
+        lines = (
+            (
+                self.removes,
+                "{} is removed from its device, with its data.",
+                "{} are removed from their devices, with their data.",
+            ),
+            (
+                self.keeps,
+                "{} stays on its device, as the app's policies say.",
+                "{} stay on their devices, as the app's policies say.",
+            ),
+            (
+                self.unreachable,
+                "{} is on a device that cannot be reached.",
+                "{} are on devices that cannot be reached.",
+            ),
+            (self.cancels, "{} that is under way is cancelled.", "{} that are under way are cancelled."),
+        )
+        sentences = [
+            (one if number == 1 else many).format(_installations(number)) for number, one, many in lines if number
+        ]
+        sentences += [
+            text.format(_licenses(number))
+            for number, text in (
+                (self.frees, "{} return to the VPP token and can be given to somebody else."),
+                (self.holds, "{} stay where they are, as the app's policies say."),
+                (self.not_reclaimable, "{} cannot come back: Apple does not take them back."),
+            )
+            if number
+        ]
+        return sentences or ["No device has anything of it, and no license is concerned."]
+
+
+def _installations(number: int) -> str:
+    return f"{number:,} installation{'' if number == 1 else 's'}"
+
+
+def _licenses(number: int) -> str:
+    return f"{number:,} license{'' if number == 1 else 's'}"
 
 
 def consequences_of_stop(installations: QuerySet[Installation]) -> Consequences:
     """Return what stopping these installations does."""
-    raise NotImplementedError
+    return _consequences(installations, removes=Q(app__remove_on_stop=True))
 
 
 def consequences_of_wipe(device: Device) -> Consequences:
     """Return what a selective wipe of the device does."""
-    raise NotImplementedError
+    return _consequences(device.installations.all(), removes=Q(app__remove_on_selective_wipe=True))
 
 
-def wipe(device: Device, by: User) -> None:
-    """Take the organization's apps off a device; nothing is sent to it until that is lifted."""
-    raise NotImplementedError
+def consequences_of_release(device: Device) -> Consequences:
+    """Return what removing MDM control from the device does."""
+    return _consequences(device.installations.all(), removes=Q(app__remove_on_mdm_removal=True))
 
 
-def lift_wipe(device: Device, by: User) -> None:
-    """Send apps to a selectively wiped device again."""
-    raise NotImplementedError
+def consequences_of_retirement(device: Device) -> Consequences:
+    """Return what taking the device out of use does: every app goes."""
+    return _consequences(device.installations.all(), removes=Q(pk__isnull=False))
 
 
-def release(device: Device, by: User) -> None:
-    """Remove MDM control from a device: it forgets the MDM server and what came with it."""
-    raise NotImplementedError
+def consequences_of_delete(app: App) -> Consequences:
+    """Return what deleting the app from the catalog does."""
+    return consequences_of_stop(app.installations.all())
 
 
-def retire(device: Device, by: User) -> None:
-    """Take a device out of use: apps, MDM control and licenses."""
-    raise NotImplementedError
+def _consequences(installations: QuerySet[Installation], *, removes: Q) -> Consequences:
+    reachable = Q(device__unenrolled_at=None) & ~Q(device__enrollment_id="")
+    there = ON_DEVICE & ~Q(state__in=WITHOUT_APP)
+    licensed = Q(asset__isnull=False)
+    returning = licensed & Q(app__revoke_on_stop=True)
+    counted = installations.aggregate(
+        removes=Count("pk", filter=there & reachable & removes),
+        keeps=Count("pk", filter=there & reachable & ~removes),
+        unreachable=Count("pk", filter=there & ~reachable),
+        cancels=Count("pk", filter=~there & Q(state__in=UNDER_WAY)),
+        frees=Count("asset", filter=returning & Q(asset__is_revocable=True)),
+        holds=Count("asset", filter=licensed & Q(app__revoke_on_stop=False)),
+        not_reclaimable=Count("asset", filter=returning & Q(asset__is_revocable=False)),
+    )
+    return Consequences(**counted)
 
 
-def delete_app(app: App, by: User) -> None:
-    """Delete an app from the catalog, after taking it off devices and its licenses back as its policies say."""
-    raise NotImplementedError
+UNDER_WAY = (
+    InstallState.IN_LINE,
+    InstallState.UNREGISTERED,
+    InstallState.LICENSING,
+    InstallState.OFFERED,
+    InstallState.READY,
+)
+
+
+def wipe(device: Device, by: User) -> bool:
+    """Take the organization's apps off a device; nothing is sent to it until that is lifted.
+
+    False where that has been done already.
+    """
+    return _mark(device, "wiped_at", by, "wiped selectively")
+
+
+def lift_wipe(device: Device, by: User) -> bool:
+    """Send apps to a selectively wiped device again; False where there was nothing to lift."""
+    with transaction.atomic():
+        if not Device.objects.filter(pk=device.pk, wiped_at__isnull=False).update(wiped_at=None):
+            return False
+        record(by, "lifted the selective wipe of", device)
+        reconciling.wake_for_devices([device.pk])
+    return True
+
+
+def release(device: Device, by: User) -> bool:
+    """Remove MDM control from a device: it forgets the MDM server, and iOS the apps that are to go with it.
+
+    False where the device cannot be reached, or was asked already.
+    """
+    with transaction.atomic():
+        if not Device.objects.select_for_update().get(pk=device.pk).is_enrolled or _is_asked_to_forget(device):
+            return False
+        commands.enqueue([_release_command(device, by)])
+        record(by, "removed MDM control from", device)
+    return True
+
+
+def retire(device: Device, by: User) -> bool:
+    """Take a device out of use: its apps, its licenses and then MDM control. False where it is retired already.
+
+    MDM control is removed last, by `release_retired`, or the device would hear no other command.
+    """
+    return _mark(device, "retired_at", by, "retired")
+
+
+def release_retired() -> int:
+    """Remove MDM control from retired devices on which nothing is left to remove; return how many."""
+    busy = Installation.objects.filter(state__in=(InstallState.REMOVING, *UNDER_WAY, InstallState.INSTALLED))
+    asked = Command.objects.filter(kind=CommandKind.REMOVE_PROFILE, created_at__gte=F("device__retired_at"))
+    devices = (
+        Device.objects.enrolled()
+        .exclude(retired_at=None)
+        .exclude(pk__in=busy.values("device"))
+        .exclude(pk__in=asked.values("device"))
+    )
+    with transaction.atomic():
+        return commands.enqueue(_release_command(device, None) for device in devices)
+
+
+def _is_asked_to_forget(device: Device) -> bool:
+    return device.commands.open().filter(kind=CommandKind.REMOVE_PROFILE).exists()
+
+
+def _release_command(device: Device, by: User | None) -> Command:
+    return Command(
+        device=device,
+        enrollment_id=device.enrollment_id,
+        kind=CommandKind.REMOVE_PROFILE,
+        payload=mdm.remove_profile_payload(settings.MDM_PROFILE_IDENTIFIER),
+        requested_by=by,
+    )
+
+
+def _mark(device: Device, field: str, by: User, verb: str) -> bool:
+    with transaction.atomic():
+        if not Device.objects.filter(pk=device.pk, **{field: None}).update(**{field: timezone.now()}):
+            return False
+        record(by, verb, device)
+        reconciling.wake_for_devices([device.pk])
+    return True
+
+
+def delete_app(app: App, by: User) -> bool:
+    """Delete an app from the catalog; False where somebody else did. Its row goes when nothing of it is left.
+
+    Its distributions end, and what follows on devices and at Apple is what stopping them does.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        if not App.objects.kept().filter(pk=app.pk).update(deleted_at=now):
+            return False
+        Distribution.objects.filter(app=app).exclude(state=DistributionState.STOPPED).update(
+            state=DistributionState.STOPPED, stopped_at=now
+        )
+        Addition.objects.filter(app=app).update(outcome=Outcome.DELETED, settled_at=now)
+        record(by, "deleted the app", app)
+        reconciling.wake([app.pk])
+    return True
+
+
+def purge_deleted() -> int:
+    """Delete the rows of deleted apps of which no device and no license is left; return how many."""
+    left = Installation.objects.filter(Q(state__in=(InstallState.REMOVING, InstallState.LICENSING)) | returning())
+    planned = Q(reconciliation=None) | Q(reconciliation__planned_at__gt=F("deleted_at"))
+    gone = App.objects.exclude(deleted_at=None).filter(planned).exclude(pk__in=left.values("app"))
+    _, deleted = gone.delete()
+    return deleted.get("catalog.App", 0)
+
+
+def returning() -> Q:
+    """Installations whose license is still to return."""
+    return Q(asset__isnull=False, asset__is_revocable=True, app__revoke_on_stop=True)
+
+
+def differing_policies(token: ContentToken) -> dict[str, int]:
+    """Return for each policy of a token how many of the apps it added have it set otherwise."""
+    apps = token.apps_added.filter(deleted_at=None)
+    return {name: number for name in POLICY_FIELDS if (number := apps.exclude(**{name: getattr(token, name)}).count())}
 
 
 def apply_policies(token: ContentToken, by: User) -> int:
     """Give the token's policies to the apps it added; return how many changed."""
-    raise NotImplementedError
+    policies = {name: getattr(token, name) for name in POLICY_FIELDS}
+    with transaction.atomic():
+        differing = token.apps_added.filter(deleted_at=None).exclude(**policies)
+        apps = list(differing.values_list("pk", flat=True))
+        App.objects.filter(pk__in=apps).update(**policies)
+        if apps:
+            record(by, "applied the policies of", token, apps=len(apps))
+            reconciling.wake(App.objects.filter(pk__in=apps, reconciliation__isnull=False).values_list("pk", flat=True))
+    return len(apps)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
 from celery import shared_task
 
-from catalog import additions
+from catalog import additions, reconciling
+from catalog.models import Reconciliation
 from tokens.models import ContentToken
-from vppportal.work import nudge
+from vppportal.work import LeaseLost, nudge
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
@@ -19,6 +23,18 @@ def add_apps(token_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find tokens with apps that wait to be added, whether or not anybody said so."""
+    """Find apps that wait to be added and apps that are to be planned anew, whether or not anybody said so."""
     for token_id in additions.tokens_with_work():
         nudge(add_apps, token_id)
+    if Reconciliation.objects.due().exists():
+        nudge(reconcile_due)
+
+
+@shared_task
+def reconcile_due() -> None:
+    """Plan the apps that are due, one after the other, and carry the plans out."""
+    while rows := Reconciliation.objects.claim(1):
+        try:
+            reconciling.reconcile(rows[0])
+        except LeaseLost:
+            log.info("reconciliation_taken_over", app=rows[0].app_id)
