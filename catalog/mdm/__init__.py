@@ -18,8 +18,8 @@ from catalog.mdm.payloads import (
     installed_payload,
     invite_payload,
     list_payload,
-    release_payload,
     remove_payload,
+    remove_profile_payload,
 )
 from catalog.mdm.reports import Report, Topic, Unreadable, read, signature
 
@@ -41,7 +41,7 @@ __all__ = [
     "invite_payload",
     "list_payload",
     "read",
-    "release_payload",
     "remove_payload",
+    "remove_profile_payload",
     "signature",
 ]

@@ -115,9 +115,7 @@ class MdmClient:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._session.close()
 
-    def enqueue(
-        self, enrollment_id: str, command_uuid: UUID, request_type: str, payload: Mapping[str, Any]
-    ) -> Queued:
+    def enqueue(self, enrollment_id: str, command_uuid: UUID, request_type: str, payload: Mapping[str, Any]) -> Queued:
         """Put a command into a device's queue and wake the device; asking again with the same UUID changes nothing.
 
         Raises UnknownEnrollment, CommandRefused and MdmUnavailable. One device a call: NanoMDM on PostgreSQL queues for

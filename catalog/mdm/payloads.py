@@ -88,7 +88,7 @@ def invite_payload(url: str) -> Payload:
     return {"ProgramID": PROGRAM, "InvitationURL": url}
 
 
-def release_payload(profile_identifier: str) -> Payload:
+def remove_profile_payload(profile_identifier: str) -> Payload:
     """Return the members of a command that removes a profile; removing the enrollment profile ends MDM control."""
     return {"Identifier": profile_identifier}
 
