@@ -6,9 +6,9 @@ from typing import Any
 
 from django.dispatch import receiver
 
-from catalog import additions
-from tokens.models import ContentToken
-from tokens.signals import token_changed
+from catalog import additions, reconciling
+from tokens.models import ContentToken, SyncPhase
+from tokens.signals import Changes, token_changed
 
 
 @receiver(token_changed)
@@ -18,3 +18,10 @@ def add_what_arrived(token: ContentToken, **kwargs: Any) -> None:
     Where this fails or never happens, the sweeper finds the same work a little later.
     """
     additions.add(token)
+
+
+@receiver(token_changed)
+def plan_what_it_concerns(token: ContentToken, changes: Changes, **kwargs: Any) -> None:
+    """Have apps planned anew when licenses, their holders or the people at a location changed: the line drains."""
+    if changes and changes.phase != SyncPhase.LISTINGS:
+        reconciling.wake_for_assets(token)

@@ -51,6 +51,6 @@ def test_the_sweeper_asks_nobody_when_all_is_settled(django_assert_max_num_queri
         token = owner(str(number))
         store_has(str(number))
         tasks.add_apps(token.pk)
-    with django_assert_max_num_queries(1):
+    with django_assert_max_num_queries(2):
         tasks.sweep()
     assert list(taken()) == []
