@@ -23,7 +23,7 @@ from django.db.models import (
 from django.db.models.functions import Coalesce, NullIf
 
 from catalog.models import Addition, App
-from tokens.models import Asset, Listing, ProductType
+from tokens.models import Asset, Assignment, Listing, ProductType
 
 TYPES = [("itunes", "iTunes"), ("b2b", "B2B"), ("book", "Book")]
 
@@ -48,11 +48,15 @@ def addition_rows() -> QuerySet[Addition]:
 def app_rows() -> QuerySet[App]:
     """Return apps with their licenses across all kept tokens."""
     assets = Asset.objects.filter(adam_id=OuterRef("adam_id"), gone_at=None, token__deleted_at=None)
-    return App.objects.select_related("listing").annotate(
-        name=F("listing__name"),
-        is_custom=F("listing__is_custom"),
-        **license_numbers(assets, "adam_id"),
-        token_count=_sum(assets, "adam_id", Count("token", distinct=True)),
+    return (
+        App.objects.kept()
+        .select_related("listing")
+        .annotate(
+            name=F("listing__name"),
+            is_custom=F("listing__is_custom"),
+            **license_numbers(assets, "adam_id"),
+            token_count=_sum(assets, "adam_id", Count("token", distinct=True)),
+        )
     )
 
 
@@ -84,3 +88,15 @@ def _sum(rows: QuerySet[Any], by: str, number: Sum | Count) -> Coalesce:
 
 def _text(rows: QuerySet[Model] | QuerySet[Any], field: str) -> Subquery:
     return Subquery(rows.values(field)[:1], output_field=CharField())
+
+
+def held_licenses(assignments: QuerySet[Assignment]) -> QuerySet[Assignment]:
+    """Return licenses that somebody holds, with their token, the product's name, and its app in the catalog if any."""
+    kept = assignments.filter(asset__token__deleted_at=None)
+    listing = Listing.objects.filter(adam_id=OuterRef("asset__adam_id"), storefront=OuterRef("asset__token__region"))
+    app = App.objects.kept().filter(adam_id=OuterRef("asset__adam_id"))
+    return (
+        kept.select_related("asset__token")
+        .annotate(name=NullIf(_text(listing, "name"), Value("")), app_id=Subquery(app.values("pk")[:1]))
+        .order_by("name", "asset__token__name", "pk")
+    )

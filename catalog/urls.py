@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog import home, installation_pages, token_page, views
+from catalog import device_page, home, installation_pages, person_page, token_page, views
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -25,6 +25,14 @@ urlpatterns = [
         name="installations-install",
     ),
     path("catalog/<int:pk>/installations/stop/", installation_pages.installations_stop, name="installations-stop"),
+    #
+    path("people/<int:pk>/", person_page.person, name="person"),
+    path("devices/<int:pk>/", device_page.device, name="device"),
+    path("devices/<int:pk>/wipe/", device_page.device_wipe, name="device-wipe"),
+    path("devices/<int:pk>/lift/", device_page.device_lift, name="device-lift"),
+    path("devices/<int:pk>/release/", device_page.device_release, name="device-release"),
+    path("devices/<int:pk>/retire/", device_page.device_retire, name="device-retire"),
+    path("devices/<int:pk>/delete/", device_page.device_delete, name="device-delete"),
     #
     path("tokens/<int:pk>/", token_page.token, name="token"),
     path("tokens/<int:pk>/progress/", token_page.token_progress, name="token-progress"),

@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.urls import NoReverseMatch, URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
 from tests.factories import (
     AppFactory,
@@ -83,16 +84,16 @@ def address() -> Any:
         "token": token,
         "group": UserGroupFactory(),
         "person": ManagedUserFactory(),
-        "device": DeviceFactory(),
+        "device": DeviceFactory(enrolled=True),
+        "device-lift": DeviceFactory(enrolled=True, wiped_at=timezone.now()),
     }
 
     def of(name: str) -> str:
-        kind = name.split("-")[0]
-        if kind in rows and name not in {"token-add", "group-add", "person-add", "device-add"} | {
-            *("person-suggestions", "group-choices", "person-choices", "device-choices")
-        }:
-            return reverse(name, args=[rows[kind].pk])
-        return reverse(name)
+        try:
+            return reverse(name)
+        except NoReverseMatch:
+            row = rows.get(name) or rows[name.split("-")[0]]
+            return reverse(name, args=[row.pk])
 
     return of
 

@@ -18,14 +18,11 @@ urlpatterns = [
     path("people/choices/", views.person_choices, name="person-choices"),
     path("people/add/", views.person_add, name="person-add"),
     path("people/suggestions/", views.person_suggestions, name="person-suggestions"),
-    path("people/<int:pk>/", views.person, name="person"),
     path("people/<int:pk>/edit/", views.person_edit, name="person-edit"),
     path("people/<int:pk>/delete/", views.person_delete, name="person-delete"),
     #
     path("devices/", views.devices, name="devices"),
     path("devices/choices/", views.device_choices, name="device-choices"),
     path("devices/add/", views.device_add, name="device-add"),
-    path("devices/<int:pk>/", views.device, name="device"),
     path("devices/<int:pk>/edit/", views.device_edit, name="device-edit"),
-    path("devices/<int:pk>/delete/", views.device_delete, name="device-delete"),
 ]

@@ -120,13 +120,6 @@ def people(request: HttpRequest) -> HttpResponseBase:
     return listed.page_or_part(title="People", actions="groups/_person_add.html")
 
 
-@permission_required("groups.view_manageduser", raise_exception=True)
-def person(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show a person: the groups the person is in, and the devices."""
-    person = get_object_or_404(ManagedUser.objects.prefetch_related("groups", "devices"), pk=pk)
-    return render(request, "groups/person.html", {"person": person})
-
-
 @permission_required("groups.add_manageduser", raise_exception=True)
 def person_add(request: HttpRequest) -> HttpResponse:
     """Add a person."""
@@ -170,13 +163,6 @@ def devices(request: HttpRequest) -> HttpResponseBase:
     return listed.page_or_part(title="Devices", actions="groups/_device_add.html")
 
 
-@permission_required("groups.view_device", raise_exception=True)
-def device(request: HttpRequest, pk: int) -> HttpResponse:
-    """Show a device."""
-    device = get_object_or_404(Device.objects.select_related("owner"), pk=pk)
-    return render(request, "groups/device.html", {"device": device})
-
-
 @permission_required("groups.add_device", raise_exception=True)
 def device_add(request: HttpRequest) -> HttpResponse:
     """Add a device."""
@@ -188,17 +174,6 @@ def device_edit(request: HttpRequest, pk: int) -> HttpResponse:
     """Change a device."""
     device = get_object_or_404(Device, pk=pk)
     return _edit(request, DeviceForm(request.POST or None, instance=device), f"Edit {device}", device)
-
-
-@permission_required("groups.delete_device", raise_exception=True)
-def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete a device, after saying what that means."""
-    device = get_object_or_404(Device, pk=pk)
-    sentences = [
-        f"The portal forgets the device {device.serial_number}{f' ({device.name})' if device.name else ''}.",
-        "Licenses it holds at Apple stay assigned to it.",
-    ]
-    return _delete(request, device, sentences, "devices")
 
 
 def _choices(request: HttpRequest, kind: Kind) -> HttpResponse:

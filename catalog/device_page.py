@@ -1,0 +1,225 @@
+"""A device's page: its apps, licenses and commands, and what an administrator can do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.decorators import permission_required
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from catalog import removal
+from catalog.installation_pages import UNDER_WAY
+from catalog.installation_tables import in_order, installation_rows
+from catalog.models import CommandKind, Installation, InstallState
+from catalog.rows import held_licenses
+from tokens.models import Assignment
+from vppportal.groups.changes import remove
+from vppportal.groups.models import Device
+
+COMMANDS_SHOWN = 20
+GONE = (InstallState.SKIPPED, InstallState.REMOVED)
+
+
+@permission_required("groups.view_device", raise_exception=True)
+def device(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a device; what moves refreshes itself."""
+    device = _device(pk)
+    template = "catalog/_device_now.html" if request.headers.get("HX-Target") == "now" else "catalog/device.html"
+    return render(request, template, _context(request, device))
+
+
+@permission_required("groups.control_device", raise_exception=True)
+def device_wipe(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take the organization's apps off a device, after saying which."""
+    device = _device(pk)
+    if device.wiped_at or device.retired_at:
+        return _too_late(request, device, "Its apps have been taken away already.")
+    return _control(
+        request,
+        device,
+        act=removal.wipe,
+        title=f"Wipe “{device}” selectively?",
+        sentences=[
+            *removal.consequences_of_wipe(device).sentences(),
+            "What the person put on the device stays as it is, and the device stays enrolled.",
+            "Nothing more is sent to it until somebody lifts the wipe.",
+        ],
+        verb="Wipe selectively",
+        done="is being wiped: its apps are taken away.",
+        is_grave=True,
+    )
+
+
+@permission_required("groups.control_device", raise_exception=True)
+def device_lift(request: HttpRequest, pk: int) -> HttpResponse:
+    """Send apps to a selectively wiped device again."""
+    device = _device(pk)
+    if not device.wiped_at:
+        return _too_late(request, device, "It is not wiped.")
+    return _control(
+        request,
+        device,
+        act=removal.lift_wipe,
+        title=f"Lift the wipe of “{device}”?",
+        sentences=["The device receives apps and licenses again, as the distributions in force say."],
+        verb="Lift the wipe",
+        done="receives apps again.",
+    )
+
+
+@permission_required("groups.control_device", raise_exception=True)
+def device_release(request: HttpRequest, pk: int) -> HttpResponse:
+    """Remove MDM control from a device, after saying what goes with it."""
+    device = _device(pk)
+    if not device.is_enrolled:
+        return _too_late(request, device, "It is not under MDM control.")
+    return _control(
+        request,
+        device,
+        act=removal.release,
+        title=f"Remove MDM control from “{device}”?",
+        sentences=[
+            "The device is told to remove the MDM profile. From then on the portal cannot reach it.",
+            *removal.consequences_of_release(device).sentences(),
+            "The device stays in the list, and can be enrolled again.",
+        ],
+        verb="Remove MDM control",
+        done="is told to remove the MDM profile.",
+        is_grave=True,
+    )
+
+
+@permission_required("groups.control_device", raise_exception=True)
+def device_retire(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take a device out of use, after saying what that takes away."""
+    device = _device(pk)
+    if device.retired_at:
+        return _too_late(request, device, "It is retired already.")
+    return _control(
+        request,
+        device,
+        act=removal.retire,
+        title=f"Retire “{device}”?",
+        sentences=[
+            *removal.consequences_of_retirement(device).sentences(),
+            "Then MDM control is removed, and nothing is sent to the device any more.",
+            "The device stays in the list as retired; it can be deleted from there.",
+        ],
+        verb="Retire",
+        done="is being retired.",
+        is_grave=True,
+    )
+
+
+@permission_required("groups.delete_device", raise_exception=True)
+def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a device; one that has apps or licenses is to be retired first, or nobody would take them back."""
+    device = _device(pk)
+    hanging = _hanging(device)
+    if hanging and not device.retired_at:
+        context = {
+            "title": f"“{device}” cannot be deleted yet",
+            "sentences": [
+                *hanging,
+                "Deleted now, it would keep both, and the portal would have no way to take them back.",
+                "Retire it first: that takes its apps away and frees its licenses.",
+            ],
+            "device": device,
+        }
+        return render(request, "catalog/device_kept.html", context, status=409 if request.method == "POST" else 200)
+    if request.method == "POST":
+        remove(device, request.user)
+        messages.success(request, f"“{device}” is deleted.")
+        return redirect("devices")
+    context = {
+        "title": f"Delete “{device}”?",
+        "sentences": [
+            f"The portal forgets the device {device.serial_number}{f' ({device.name})' if device.name else ''}.",
+            *(hanging or ["It has no apps of the portal and holds no licenses."]),
+            *(["They stay where they are: nobody can take them back afterwards."] if hanging else []),
+        ],
+        "verb": "Delete",
+        "back": device.get_absolute_url(),
+        "is_grave": True,
+    }
+    return render(request, "confirm.html", context)
+
+
+def _device(pk: int) -> Device:
+    return get_object_or_404(Device.objects.select_related("owner"), pk=pk)
+
+
+def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
+    """Return what the page shows, as far as the viewer may see it."""
+    may_see_apps = request.user.has_perm("catalog.view_app")
+    apps = list(in_order(installation_rows().filter(device=device))) if may_see_apps else []
+    commands = list(device.commands.select_related("installation__app__listing")[:COMMANDS_SHOWN])
+    return {
+        "device": device,
+        "groups": device.owner.groups.all() if device.owner else (),
+        "apps": apps,
+        "licenses": held_licenses(_held(device)) if request.user.has_perm("tokens.view_contenttoken") else (),
+        "commands": commands,
+        "is_under_way": any(row.state in UNDER_WAY for row in apps) or any(command.is_open for command in commands),
+        "is_being_released": any(
+            command.kind == CommandKind.REMOVE_PROFILE and command.is_open for command in commands
+        ),
+    }
+
+
+def _held(device: Device) -> Any:
+    """Return the licenses a device holds by its serial number."""
+    if not device.serial_number:
+        return Assignment.objects.none()
+    return Assignment.objects.filter(serial_number=device.serial_number)
+
+
+def _hanging(device: Device) -> list[str]:
+    """Return in sentences what would be left behind if the device were forgotten now."""
+    apps = Installation.objects.filter(device=device).exclude(state__in=GONE).count()
+    licenses = _held(device).filter(asset__token__deleted_at=None).count()
+    return [
+        sentence
+        for number, sentence in (
+            (apps, f"{apps:,} app{' is' if apps == 1 else 's are'} on it, or on the way to it."),
+            (licenses, f"It holds {licenses:,} license{'' if licenses == 1 else 's'}."),
+        )
+        if number
+    ]
+
+
+def _too_late(request: HttpRequest, device: Device, why: str) -> HttpResponse:
+    messages.info(request, f"Nothing was done to “{device}”. {why}")
+    return redirect(device)
+
+
+def _control(
+    request: HttpRequest,
+    device: Device,
+    *,
+    act: Callable[[Device, User], bool],
+    title: str,
+    sentences: list[str],
+    verb: str,
+    done: str,
+    is_grave: bool = False,
+) -> HttpResponse:
+    """Ask whether it is meant so; do it once it is confirmed."""
+    if request.method == "POST":
+        if not act(device, cast(User, request.user)):
+            return _too_late(request, device, "Somebody else has done this already.")
+        messages.success(request, f"“{device}” {done}")
+        return redirect(device)
+    context = {
+        "title": title,
+        "sentences": sentences,
+        "verb": verb,
+        "back": reverse("device", args=[device.pk]),
+        "is_grave": is_grave,
+    }
+    return render(request, "confirm.html", context)

@@ -1,0 +1,44 @@
+"""A person's page: groups, devices, registrations at Apple, licenses held, and the apps on the person's devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import permission_required
+from django.db.models import F, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+
+from catalog.installation_tables import in_order, installation_rows
+from catalog.rows import held_licenses
+from tokens.models import Assignment, ClientUser, ClientUserStatus
+from vppportal.groups.models import ManagedUser
+
+
+@permission_required("groups.view_manageduser", raise_exception=True)
+def person(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a person."""
+    person = get_object_or_404(ManagedUser.objects.prefetch_related("groups"), pk=pk)
+    context: dict[str, Any] = {"person": person, "devices": person.devices.all()}
+    if request.user.has_perm("tokens.view_contenttoken"):
+        registrations = ClientUser.objects.filter(person=person, token__deleted_at=None).select_related("token")
+        context["registrations"] = [(row, _words(row)) for row in registrations.order_by("token__name", "pk")]
+        context["licenses"] = held_licenses(_held(person))
+    if request.user.has_perm("catalog.view_app"):
+        context["apps"] = in_order(installation_rows().filter(device__owner=person))
+    return render(request, "catalog/person.html", context)
+
+
+def _words(registration: ClientUser) -> str:
+    """Return how far a registration is; a word of Apple's that we do not know stands for itself."""
+    known = registration.status in ClientUserStatus.values
+    return ClientUserStatus(registration.status).label if known else registration.status or "Being registered"
+
+
+def _held(person: ManagedUser) -> QuerySet[Assignment]:
+    """Return the licenses a person holds by a registration; the same id at another location is somebody else."""
+    return Assignment.objects.filter(
+        client_user_id__in=person.client_users.values("client_user_id"),
+        asset__token__client_users__person=person,
+        asset__token__client_users__client_user_id=F("client_user_id"),
+    )
