@@ -8,8 +8,8 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import listings, removal, schedule, sync
-from tokens.models import ContentToken, SyncRun
+from tokens import invitations, listings, removal, schedule, sync
+from tokens.models import ContentToken, Invitation, SyncRun
 from tokens.signals import Changes, token_changed
 from vppportal.work import LeaseLost, nudge
 
@@ -43,12 +43,21 @@ def purge_token(token_id: int) -> None:
 
 
 @shared_task
+def send_invitations() -> None:
+    """Mail the invitations that are due, a few at a time."""
+    if invitations.send_due():
+        nudge(send_invitations)
+
+
+@shared_task
 def sweep() -> None:
     """Find work that is due, whether or not anybody nudged: lost messages cost no more than this task's interval."""
     for run_id in SyncRun.objects.due().order_by("next_attempt_at").values_list("pk", flat=True)[:50]:
         nudge(sync_token, run_id)
     for token_id in listings.tokens_with_work():
         nudge(look_up_listings, token_id)
+    if Invitation.objects.due().exists():
+        nudge(send_invitations)
     for token_id in ContentToken.objects.exclude(deleted_at=None).values_list("pk", flat=True):
         nudge(purge_token, token_id)
 

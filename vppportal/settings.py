@@ -304,6 +304,7 @@ STORAGES = {
 }
 
 vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="VPP portal <portal@localhost>")
 
 # --- Logs ------------------------------------------------------------------------------------------------------------

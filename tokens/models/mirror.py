@@ -175,3 +175,9 @@ class ClientUser(models.Model):
     def open_invite_code(self) -> Secret:
         """Decrypt the code that lets somebody register as this person; raises CannotOpen."""
         return self.invite_code.open(bound_to=self.client_user_id)
+
+    def fits(self, person: ManagedUser) -> bool:
+        """Is the person registered with the account and address the portal knows now?"""
+        if self.managed_apple_account or (person.managed_apple_account and not self.is_associated):
+            return self.managed_apple_account.lower() == person.managed_apple_account.lower()
+        return not self.email or self.email.lower() == person.email.lower()
