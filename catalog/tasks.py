@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 
-from catalog import additions, reconciling
+from catalog import additions, carrying_out
 from catalog.models import Reconciliation
 from tokens.models import ContentToken
 from vppportal.work import LeaseLost, nudge
@@ -35,6 +35,6 @@ def reconcile_due() -> None:
     """Plan the apps that are due, one after the other, and carry the plans out."""
     while rows := Reconciliation.objects.claim(1):
         try:
-            reconciling.reconcile(rows[0])
+            carrying_out.reconcile(rows[0])
         except LeaseLost:
             log.info("reconciliation_taken_over", app=rows[0].app_id)

@@ -1,0 +1,244 @@
+"""Bring an app's installations level with its distributions: plan, store the verdicts, ask Apple, command devices.
+
+Everything here may run twice, or end anywhere: what was not written is planned again. Only what the plan decides is
+written here, and only where the installation is still what the plan saw; what devices answered is written by events.py.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from django.db import transaction
+from django.db.models import Min
+from django.utils import timezone
+
+from catalog import commands, mdm
+from catalog.facts import Verdict
+from catalog.gathering import gather
+from catalog.models import (
+    App,
+    Command,
+    CommandKind,
+    CommandStatus,
+    Installation,
+    InstallState,
+    Reason,
+    Reconciliation,
+)
+from catalog.plan import Plan, plan
+from tokens import licenses, people
+from tokens.licenses import Holder
+from tokens.models import Asset, ContentToken
+from vppportal.groups.models import Device, ManagedUser
+from vppportal.work import OPEN_STATES, WorkState, nudge
+
+EVERY: Final = timedelta(minutes=5)
+"""How often an app with distributions is planned anew although nothing was heard: lost messages cost no more."""
+SHORTEST: Final = timedelta(seconds=1)
+WRITTEN: Final = (
+    "distribution",
+    "state",
+    "reason",
+    "details",
+    "since",
+    "license_kind",
+    "asset",
+    "holder",
+    "priority",
+    "queued_at",
+    "retry_at",
+)
+
+
+def reconcile(row: Reconciliation) -> None:
+    """Plan a claimed row's app and carry the plan out; raises LeaseLost when another worker has taken it."""
+    if row.is_poison:
+        row.postpone("Planning this app ended several workers.", timedelta(hours=1))
+        return
+    asked_at = row.asked_at
+    app = App.objects.select_related("listing").get(pk=row.app_id)
+    made = plan(gather(app))
+    row.renew()
+    _register(made)
+    refused = _assign(made)
+    _store(row, app, made, refused)
+    _give_back(app, made)
+    _end(row, asked_at, made)
+
+
+def _register(made: Plan) -> None:
+    """Have people registered with Apple who are to receive a user license."""
+    tokens = ContentToken.objects.usable().in_bulk(made.register)
+    for token_id, person_ids in made.register.items():
+        if token_id in tokens:
+            people.register(tokens[token_id], list(ManagedUser.objects.filter(pk__in=person_ids)), by=None)
+
+
+def _assign(made: Plan) -> set[tuple[int, str]]:
+    """Ask Apple for the licenses; return those that somebody else was quicker to take."""
+    assets = Asset.objects.select_related("token").in_bulk(made.assign)
+    refused: set[tuple[int, str]] = set()
+    for asset_id, verdicts in made.assign.items():
+        holders = list(dict.fromkeys(_holder(verdict.license_kind, verdict.holder) for verdict in verdicts))
+        asked = licenses.assign(assets[asset_id], holders, by=None, why="Distribution")
+        refused |= {(asset_id, holder.serial_number or holder.client_user_id) for holder in asked.refused}
+    return refused
+
+
+def _give_back(app: App, made: Plan) -> None:
+    assets = Asset.objects.select_related("token").in_bulk(made.give_back)
+    for asset_id, names in made.give_back.items():
+        serials = set(Device.objects.filter(serial_number__in=names).values_list("serial_number", flat=True))
+        holders = [Holder(serial_number=name) if name in serials else Holder(client_user_id=name) for name in names]
+        licenses.revoke(assets[asset_id], sorted(holders, key=str), by=None, why="No longer distributed")
+
+
+def _holder(kind: str, name: str) -> Holder:
+    return Holder(serial_number=name) if kind == "device" else Holder(client_user_id=name)
+
+
+def _store(row: Reconciliation, app: App, made: Plan, refused: set[tuple[int, str]]) -> None:
+    """Write what the plan decided where it differs from what is stored, and the commands that follow from it."""
+    known = {installation.device_id: installation for installation in app.installations.all()}
+    verdicts = {
+        verdict.device_id: _after_refusal(verdict, refused)
+        for verdict in made.verdicts
+        if verdict.device_id is not None
+    }
+    changed = [
+        device_id
+        for device_id, verdict in verdicts.items()
+        if verdict.sends or verdict.is_over or _differs(known.get(device_id), verdict)
+    ]
+    now = timezone.now()
+    with transaction.atomic():
+        row.renew()
+        locked = app.installations.select_for_update(of=("self",)).filter(device__in=changed).order_by("pk")
+        fresh = {installation.device_id: installation for installation in locked}
+        still = [pk for pk in changed if _state(fresh.get(pk)) == _state(known.get(pk))]
+        over = [fresh[pk].pk for pk in still if verdicts[pk].is_over and pk in fresh]
+        written = [
+            _written(fresh.get(pk) or Installation(app=app, device_id=pk), verdicts[pk], now)
+            for pk in still
+            if not verdicts[pk].is_over
+        ]
+        Installation.objects.bulk_create(
+            written, 1000, update_conflicts=True, unique_fields=["app", "device"], update_fields=WRITTEN
+        )
+        Installation.objects.filter(pk__in=over).delete()
+        _command(app, {pk: verdicts[pk] for pk in still})
+
+
+def _after_refusal(verdict: Verdict, refused: set[tuple[int, str]]) -> Verdict:
+    """Return the verdict, corrected where the license went to somebody else meanwhile."""
+    if not verdict.asks or (verdict.asset_id, verdict.holder) not in refused:
+        return verdict
+    waits = verdict.state if verdict.state != InstallState.LICENSING else InstallState.IN_LINE
+    return Verdict(
+        verdict.app_id,
+        verdict.device_id,
+        verdict.person_id,
+        waits,
+        Reason.NO_LICENSE_LEFT,
+        verdict.license_kind,
+        distribution_id=verdict.distribution_id,
+        priority=verdict.priority,
+    )
+
+
+def _state(installation: Installation | None) -> str:
+    return installation.state if installation else ""
+
+
+def _next_state(verdict: Verdict) -> InstallState:
+    return InstallState.READY if verdict.sends == "install" else verdict.state
+
+
+def _differs(stored: Installation | None, verdict: Verdict) -> bool:
+    if stored is None:
+        return True
+    return (
+        stored.state,
+        stored.reason,
+        stored.distribution_id,
+        stored.asset_id,
+        stored.holder,
+        stored.license_kind,
+        stored.priority,
+    ) != (
+        _next_state(verdict),
+        verdict.reason,
+        verdict.distribution_id,
+        verdict.asset_id,
+        verdict.holder,
+        verdict.license_kind,
+        verdict.priority,
+    )
+
+
+def _written(row: Installation, verdict: Verdict, now: datetime) -> Installation:
+    """Return the row with the verdict on it; a place in line is kept until there is a license."""
+    state = _next_state(verdict)
+    if row.pk is None or row.state != state:
+        row.since, row.details = now, verdict.details
+    waits = state in (InstallState.IN_LINE, InstallState.UNREGISTERED, InstallState.LICENSING)
+    row.queued_at = (row.queued_at or now) if waits else None
+    row.retry_at = None if verdict.sends or verdict.asks else row.retry_at
+    row.state, row.reason = state, verdict.reason
+    row.license_kind, row.asset_id, row.holder = verdict.license_kind, verdict.asset_id, verdict.holder
+    row.distribution_id, row.priority = verdict.distribution_id, verdict.priority
+    return row
+
+
+def _command(app: App, verdicts: dict[int, Verdict]) -> None:
+    """Store the commands that these verdicts send; what is still open for the same installations is not needed then."""
+    sending = {pk: verdict.sends for pk, verdict in verdicts.items() if verdict.sends}
+    rows = list(app.installations.filter(device__in=sending).select_related("device"))
+    Command.objects.filter(installation__in=rows, state__in=OPEN_STATES).update(
+        state=WorkState.DONE, status=CommandStatus.CANCELLED, answered_at=timezone.now()
+    )
+    commands.enqueue(
+        Command(
+            device=row.device,
+            enrollment_id=row.device.enrollment_id,
+            installation=row,
+            kind=CommandKind.INSTALL if sending[row.device_id] == "install" else CommandKind.REMOVE,
+            payload=_payload(app, row, sending[row.device_id]),
+        )
+        for row in rows
+    )
+
+
+def _payload(app: App, row: Installation, sends: str) -> dict[str, Any]:
+    if sends == "remove":
+        return mdm.remove_payload(app.listing.bundle_id)
+    return mdm.install_payload(
+        app,
+        is_licensed=row.asset_id is not None,
+        policies=app,
+        platform=row.device.platform,
+        enrollment_type=row.device.enrollment_type,
+        take_over=True,
+    )
+
+
+def _end(row: Reconciliation, asked_at: datetime, made: Plan) -> None:
+    """Put the row off until the next look; at once where something happened meanwhile."""
+    now = timezone.now()
+    retry_at = Installation.objects.filter(app=row.app_id, state=InstallState.FAILED).aggregate(at=Min("retry_at"))[
+        "at"
+    ]
+    delay = min(EVERY, max(SHORTEST, retry_at - now)) if retry_at else EVERY
+    if made.give_back or any(verdict.sends for verdict in made.verdicts):
+        delay = min(delay, timedelta(seconds=60))
+    row.postpone("", delay, planned_at=now, counts=dict(_counts(made)), attempt=0)
+    behind = Reconciliation.objects.filter(pk=row.pk, state=WorkState.WAITING, asked_at__gt=asked_at)
+    if behind.update(next_attempt_at=now):
+        nudge("catalog.tasks.reconcile_due")
+
+
+def _counts(made: Plan) -> Iterator[tuple[str, int]]:
+    yield from Counter(str(verdict.state) for verdict in made.verdicts).items()
