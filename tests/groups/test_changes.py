@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
     [
         (GroupForm, {"name": "Sales"}, "__all__"),
         (PersonForm, {"name": "Ada", "email": "ada@example.org"}, "email"),
-        (DeviceForm, {"serial_number": "C02", "platform": "iOS"}, "__all__"),
+        (DeviceForm, {"serial_number": "C02", "platform": "iOS", "enrollment_type": "device"}, "__all__"),
     ],
 )
 def test_of_two_who_store_the_same_at_once_the_second_is_told(

@@ -77,7 +77,8 @@ def test_choosing_groups_never_loads_them_all() -> None:
 
 def test_a_device_gets_its_owner_by_e_mail_address() -> None:
     person = ManagedUserFactory()
-    sign_in().post("/devices/add/", {"serial_number": " dx12 ", "platform": "iOS", "owner": person.email})
+    sent = {"serial_number": " dx12 ", "platform": "iOS", "owner": person.email.upper(), "enrollment_type": "device"}
+    sign_in().post("/devices/add/", sent)
     device = Device.objects.get()
     assert (device.serial_number, device.owner) == ("DX12", person)
 

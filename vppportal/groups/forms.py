@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 
 from vppportal.groups.models import Device, ManagedUser, UserGroup
@@ -46,6 +47,13 @@ class PersonForm(forms.ModelForm):
         labels = {"email": "E-mail"}
         fields = ["name", "email", "managed_apple_account", "is_active", "groups"]
 
+    def clean_email(self) -> str:
+        """Return the address; it belongs to one person only, however it is written."""
+        address: str = self.cleaned_data["email"]
+        if ManagedUser.objects.exclude(pk=self.instance.pk).filter(email__iexact=address).exists():
+            raise ValidationError("There is already a person with this e-mail address.")
+        return address
+
 
 class DeviceForm(forms.ModelForm):
     """A device; its owner is found by e-mail address."""
@@ -53,7 +61,7 @@ class DeviceForm(forms.ModelForm):
     owner = forms.ModelChoiceField(
         ManagedUser.objects.all(),
         required=False,
-        to_field_name="email",
+        to_field_name="email__iexact",
         help_text="The e-mail address of the person who uses it; empty for a shared device.",
         error_messages={"invalid_choice": "There is no person with this e-mail address."},
         widget=PersonInput(),
@@ -61,7 +69,7 @@ class DeviceForm(forms.ModelForm):
 
     class Meta:
         model = Device
-        fields = ["serial_number", "name", "platform", "model", "os_version", "owner"]
+        fields = ["serial_number", "name", "platform", "model", "os_version", "owner", "enrollment_type"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -69,6 +77,8 @@ class DeviceForm(forms.ModelForm):
             self.initial["owner"] = self.instance.owner.email
 
     def clean_serial_number(self) -> str:
-        """Return the serial number as Apple writes it."""
-        number: str = self.cleaned_data["serial_number"]
-        return number.strip().upper()
+        """Return the serial number as Apple writes it; only a device that has enrolled may do without."""
+        number: str = self.cleaned_data["serial_number"].strip().upper()
+        if not number and not self.instance.enrollment_id:
+            raise ValidationError("A device that has not enrolled is known by its serial number only.")
+        return number

@@ -35,9 +35,7 @@ class ManagedUser(models.Model):
     """A person who receives apps (an administrator of this portal is a User)."""
 
     name = models.CharField(max_length=150)
-    email = models.EmailField(
-        unique=True, error_messages={"unique": "There is already a person with this e-mail address."}
-    )
+    email = models.EmailField("e-mail")
     managed_apple_account = models.EmailField(
         "Managed Apple Account",
         blank=True,
@@ -53,6 +51,13 @@ class ManagedUser(models.Model):
         verbose_name = "person"
         verbose_name_plural = "people"
         ordering = ["name", "pk"]
+        constraints = [
+            models.UniqueConstraint(
+                Lower("email"),
+                name="one_person_of_an_address",
+                violation_error_message="There is already a person with this e-mail address.",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -79,12 +84,36 @@ class EnrollmentType(models.TextChoices):
     SHARED = "shared", "Shared iPad"
 
 
+class Standing(models.TextChoices):
+    """How a device stands to the portal, as lists show it."""
+
+    ENROLLED = "enrolled", "Enrolled"
+    NEVER = "unknown", "Never enrolled"
+    LEFT = "left", "No longer enrolled"
+    WIPED = "wiped", "Wiped"
+    RETIRED = "retired", "Retired"
+
+
 class DeviceQuerySet(models.QuerySet["Device"]):
     """Questions about devices."""
 
     def enrolled(self) -> DeviceQuerySet:
         """Devices that the MDM server can reach now."""
         return self.exclude(enrollment_id="").filter(unenrolled_at=None)
+
+    def standing(self, standing: str) -> DeviceQuerySet:
+        """Devices that stand so, each device in one of the five ways."""
+        if standing == Standing.RETIRED:
+            return self.exclude(retired_at=None)
+        kept = self.filter(retired_at=None)
+        if standing == Standing.WIPED:
+            return kept.exclude(wiped_at=None)
+        kept = kept.filter(wiped_at=None)
+        if standing == Standing.ENROLLED:
+            return kept.enrolled()
+        if standing == Standing.NEVER:
+            return kept.filter(enrollment_id="")
+        return kept.exclude(enrollment_id="").exclude(unenrolled_at=None)
 
 
 class Device(models.Model):
@@ -138,3 +167,18 @@ class Device(models.Model):
     def is_enrolled(self) -> bool:
         """Can the MDM server reach it?"""
         return bool(self.enrollment_id) and self.unenrolled_at is None
+
+    @property
+    def standing(self) -> Standing:
+        """How it stands to the portal."""
+        if self.retired_at:
+            return Standing.RETIRED
+        if self.wiped_at:
+            return Standing.WIPED
+        if not self.enrollment_id:
+            return Standing.NEVER
+        return Standing.LEFT if self.unenrolled_at else Standing.ENROLLED
+
+    def get_standing_display(self) -> str:
+        """Return the words for how it stands."""
+        return str(self.standing.label)
