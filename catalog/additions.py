@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -183,13 +184,25 @@ def _settle(token: ContentToken, adam_ids: list[str]) -> int:
 def _take_in(
     token: ContentToken, found: list[Listing], among: tuple[Outcome, ...], by: User | None
 ) -> Counter[Outcome]:
-    """Create the apps that are not there, and close the additions found in one of the outcomes `among`."""
+    """Create the apps that are not there, and close the additions found in one of the outcomes `among`.
+
+    What an administrator deleted comes back by an administrator's hand only.
+    """
+    deleted = _deleted([listing.adam_id for listing in found])
+    if by is None:
+        found = [listing for listing in found if listing.adam_id not in deleted]
+    else:
+        _revive(token, deleted, by)
     _create_apps(token, found, by)
     adam_ids = [listing.adam_id for listing in found]
     statuses = dict(App.objects.filter(adam_id__in=adam_ids, added_from=token).values_list("adam_id", "status"))
     by_outcome: dict[Outcome, list[str]] = {}
     for adam_id in adam_ids:
         by_outcome.setdefault(_outcome(statuses.get(adam_id)), []).append(adam_id)
+    if by is None:
+        by_outcome[Outcome.DELETED] = sorted(deleted)
+    else:
+        _tell_others(token, deleted)
     return Counter({outcome: _close(token, among, outcome, ids) for outcome, ids in by_outcome.items()})
 
 
@@ -209,18 +222,40 @@ def _close(token: ContentToken, among: tuple[Outcome, ...], outcome: Outcome, ad
     return still_open.update(outcome=outcome, settled_at=timezone.now(), app_id=_app_of_addition())
 
 
+def _deleted(adam_ids: list[str]) -> set[str]:
+    """Return which of these apps were deleted from the catalog and not added again since."""
+    apps = App.objects.filter(adam_id__in=adam_ids)
+    told = Addition.objects.filter(adam_id__in=adam_ids, outcome=Outcome.DELETED).values_list("adam_id", flat=True)
+    going = apps.exclude(deleted_at=None).values_list("adam_id", flat=True)
+    return {*told, *going} - set(apps.kept().values_list("adam_id", flat=True))
+
+
+def _revive(token: ContentToken, adam_ids: Collection[str], by: User) -> None:
+    """Keep apps whose rows have not gone yet, as if they were added now."""
+    going = App.objects.filter(adam_id__in=adam_ids).exclude(deleted_at=None)
+    going.update(deleted_at=None, added_at=timezone.now(), added_from=token, added_by=by, **_choices(token))
+
+
+def _tell_others(token: ContentToken, adam_ids: Collection[str]) -> None:
+    """Let the rows of other tokens that say “deleted” say that the app is there again."""
+    stale = Addition.objects.filter(adam_id__in=adam_ids, outcome=Outcome.DELETED).exclude(token=token)
+    stale.update(outcome=Outcome.EXISTS, settled_at=timezone.now(), app_id=_app_of_addition())
+
+
 def _app_of_addition() -> Subquery:
     return Subquery(App.objects.filter(adam_id=OuterRef("adam_id")).values("pk")[:1])
 
 
 def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> None:
     """Create those that are not there. `found` is in one order everywhere, or two tokens could wait in a circle."""
-    status = AppStatus.PENDING if CatalogSettings.load().requires_approval(token) else AppStatus.AVAILABLE
-    policies = {name: getattr(token, name) for name in POLICY_FIELDS}
+    choices = _choices(token)
     App.objects.bulk_create(
-        [
-            App(adam_id=listing.adam_id, listing=listing, status=status, added_from=token, added_by=by, **policies)
-            for listing in found
-        ],
+        [App(adam_id=listing.adam_id, listing=listing, added_from=token, added_by=by, **choices) for listing in found],
         ignore_conflicts=True,
     )
+
+
+def _choices(token: ContentToken) -> dict[str, Any]:
+    """Return what an app takes over from the token that brings it: whether it waits for approval, and the policies."""
+    status = AppStatus.PENDING if CatalogSettings.load().requires_approval(token) else AppStatus.AVAILABLE
+    return {"status": status, **{name: getattr(token, name) for name in POLICY_FIELDS}}

@@ -39,7 +39,8 @@ def _decide(
     keys: Iterable[int], among: tuple[AppStatus, ...], status: AppStatus, by: Actor, verb: str, **details: str
 ) -> int:
     with transaction.atomic():
-        undecided = App.objects.filter(pk__in=list(keys), status__in=among).select_related("listing").order_by("pk")
+        kept = App.objects.kept().filter(pk__in=list(keys), status__in=among)
+        undecided = kept.select_related("listing").order_by("pk")
         apps = list(undecided.select_for_update(of=("self",), no_key=True))
         App.objects.filter(pk__in=[app.pk for app in apps]).update(status=status)
         outcome = Outcome.ADDED if status == AppStatus.AVAILABLE else Outcome.REJECTED

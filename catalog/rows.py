@@ -72,6 +72,18 @@ def license_numbers(assets: QuerySet[Asset], by: str) -> dict[str, Any]:
     }
 
 
+def held_licenses(assignments: QuerySet[Assignment]) -> QuerySet[Assignment]:
+    """Return licenses that somebody holds, with their token, the product's name, and its app in the catalog if any."""
+    kept = assignments.filter(asset__token__deleted_at=None)
+    listing = Listing.objects.filter(adam_id=OuterRef("asset__adam_id"), storefront=OuterRef("asset__token__region"))
+    app = App.objects.kept().filter(adam_id=OuterRef("asset__adam_id"))
+    return (
+        kept.select_related("asset__token")
+        .annotate(name=NullIf(_text(listing, "name"), Value("")), app_id=Subquery(app.values("pk")[:1]))
+        .order_by("name", "asset__token__name", "pk")
+    )
+
+
 def _type() -> Case:
     return Case(
         When(product_type=ProductType.BOOK, then=Value("book")),
@@ -88,15 +100,3 @@ def _sum(rows: QuerySet[Any], by: str, number: Sum | Count) -> Coalesce:
 
 def _text(rows: QuerySet[Model] | QuerySet[Any], field: str) -> Subquery:
     return Subquery(rows.values(field)[:1], output_field=CharField())
-
-
-def held_licenses(assignments: QuerySet[Assignment]) -> QuerySet[Assignment]:
-    """Return licenses that somebody holds, with their token, the product's name, and its app in the catalog if any."""
-    kept = assignments.filter(asset__token__deleted_at=None)
-    listing = Listing.objects.filter(adam_id=OuterRef("asset__adam_id"), storefront=OuterRef("asset__token__region"))
-    app = App.objects.kept().filter(adam_id=OuterRef("asset__adam_id"))
-    return (
-        kept.select_related("asset__token")
-        .annotate(name=NullIf(_text(listing, "name"), Value("")), app_id=Subquery(app.values("pk")[:1]))
-        .order_by("name", "asset__token__name", "pk")
-    )
