@@ -15,7 +15,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Lower
 
-from tokens import connection
+from tokens import connection, returned
 from tokens.apple import AppleClient, NewUser
 from tokens.apple import User as AppleUser
 from tokens.apple.batches import cut
@@ -41,8 +41,6 @@ AT_ONCE: Final = 5_000
 """People dealt with in one transaction."""
 ONE_BY_ONE: Final = 20
 """Apple is asked about that many people with a request each; for more its whole list is read."""
-HARMLESS: Final = {OperationKind.REGISTER: {9716}, OperationKind.RETIRE: {9609, 9618, 9620, 9636}}
-"""Refusals that say that things are as asked: registered already, retired already."""
 KNOWN: Final = (ClientUserStatus.REGISTERED, ClientUserStatus.ASSOCIATED)
 
 
@@ -101,23 +99,36 @@ def settled(
 ) -> None:
     """Take over what Apple says now of the people an operation was about, and keep why some were refused."""
     token = operation.token
-    harmless = {key for key, (number, _) in failed.items() if number in HARMLESS[operation.kind]}
-    refused = {key: words for key, (_, words) in failed.items() if key not in harmless}
     seen = _read(client, {*done, *failed})
     with transaction.atomic():
         rows = token.client_users.select_for_update(of=("self",)).filter(client_user_id__in=Texts([*done, *failed]))
         stored = {row.client_user_id: row for row in rows}
-        news = [row for key, row in seen.items() if key in stored and differs(stored[key], row)]
-        keep_client_users([client_user(token, row) for row in news])
+        keep_client_users(
+            [client_user(token, row) for key, row in seen.items() if key in stored and differs(stored[key], row)]
+        )
         for key, row in stored.items():
-            row.trouble = refused.get(key, "")[:250]
+            row.trouble = failed[key][1][:250] if key in failed else ""
         ClientUser.objects.bulk_update(stored.values(), ["trouble"], 500)
-        operation.targets.filter(client_user_id__in=Texts(harmless)).update(state=TargetState.DONE, message="")
         if operation.kind == OperationKind.RETIRE:
-            unlisted = [key for key in (*done, *harmless) if key not in seen]
-            token.client_users.filter(client_user_id__in=Texts(unlisted)).update(status=ClientUserStatus.RETIRED)
+            unlisted = Texts(key for key in done if key not in seen)
+            token.client_users.filter(client_user_id__in=unlisted).update(status=ClientUserStatus.RETIRED)
         Invitation.objects.ask_for_new(token.client_users.filter(client_user_id__in=Texts(seen)))
         nudge("tokens.tasks.send_invitations")
+    if operation.kind == OperationKind.RETIRE:
+        returned.read_back(token, client, done)
+
+
+def look_again(token: ContentToken, client: AppleClient, client_user_ids: Iterable[str]) -> int:
+    """Take over what Apple says now of these people; return of how many that was news."""
+    seen = _read(client, {*client_user_ids})
+    with transaction.atomic():
+        rows = token.client_users.select_for_update(of=("self",)).filter(client_user_id__in=Texts(seen))
+        stored = {row.client_user_id: row for row in rows}
+        news = [row for key, row in seen.items() if key not in stored or differs(stored[key], row)]
+        keep_client_users([client_user(token, row) for row in news])
+        if Invitation.objects.ask_for_new(token.client_users.filter(client_user_id__in=Texts(seen))):
+            nudge("tokens.tasks.send_invitations")
+    return len(news)
 
 
 def _read(client: AppleClient, wanted: Collection[str]) -> dict[str, AppleUser]:
