@@ -60,11 +60,13 @@ def reconcile(row: Reconciliation) -> None:
         return
     asked_at = row.asked_at
     app = App.objects.select_related("listing").get(pk=row.app_id)
-    made = plan(gather(app))
+    facts = gather(app)
+    made = plan(facts)
     row.renew()
     _register(made)
     refused = _assign(made)
-    _store(row, app, made, refused)
+    seen = {target.device_id: target.current.state if target.current else "" for target in facts.targets}
+    _store(row, app, [_after_refusal(verdict, refused) for verdict in made.verdicts], seen)
     _give_back(app, made)
     _end(row, asked_at, made)
 
@@ -100,14 +102,13 @@ def _holder(kind: str, name: str) -> Holder:
     return Holder(serial_number=name) if kind == "device" else Holder(client_user_id=name)
 
 
-def _store(row: Reconciliation, app: App, made: Plan, refused: set[tuple[int, str]]) -> None:
-    """Write what the plan decided where it differs from what is stored, and the commands that follow from it."""
+def _store(row: Reconciliation, app: App, decided: list[Verdict], seen: dict[int | None, str]) -> None:
+    """Write the verdicts that differ from what is stored, and the commands that follow from them.
+
+    `seen` is the state each device had when the plan was made: where it has another one by now, the next plan decides.
+    """
     known = {installation.device_id: installation for installation in app.installations.all()}
-    verdicts = {
-        verdict.device_id: _after_refusal(verdict, refused)
-        for verdict in made.verdicts
-        if verdict.device_id is not None
-    }
+    verdicts = {verdict.device_id: verdict for verdict in decided if verdict.device_id is not None}
     changed = [
         device_id
         for device_id, verdict in verdicts.items()
@@ -118,7 +119,7 @@ def _store(row: Reconciliation, app: App, made: Plan, refused: set[tuple[int, st
         row.renew()
         locked = app.installations.select_for_update(of=("self",)).filter(device__in=changed).order_by("pk")
         fresh = {installation.device_id: installation for installation in locked}
-        still = [pk for pk in changed if _state(fresh.get(pk)) == _state(known.get(pk))]
+        still = [pk for pk in changed if _state(fresh.get(pk)) == seen[pk]]
         over = [fresh[pk].pk for pk in still if verdicts[pk].is_over and pk in fresh]
         written = [
             _written(fresh.get(pk) or Installation(app=app, device_id=pk), verdicts[pk], now)

@@ -210,7 +210,8 @@ def _targets(
 ) -> list[Target]:
     now = timezone.now()
     current = {row.device_id: _current(row, now) for row in app.installations.all()}
-    return [_target(device, audiences, current.get(device.pk), accounts) for device in devices.select_related("owner")]
+    known = [_target(device, audiences, current.get(device.pk), accounts) for device in devices.select_related("owner")]
+    return [target for target in known if target.wish or target.current]
 
 
 def _target(

@@ -1,0 +1,212 @@
+"""A plan becomes rows, requests to Apple and commands, by a number of queries that does not depend on the devices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from catalog import carrying_out, distribution, reconciling
+from catalog.models import App, Command, CommandKind, CommandStatus, Installation, InstallState, Reason, Reconciliation
+from tests.factories import (
+    AppFactory,
+    AssetFactory,
+    DeviceFactory,
+    DistributionFactory,
+    InstallationFactory,
+    ManagedUserFactory,
+    UserFactory,
+    UserGroupFactory,
+)
+from tokens.models import Asset, Assignment, Operation, OperationKind, Target
+from vppportal.groups.models import Device
+
+pytestmark = pytest.mark.django_db
+
+
+def carry_out(app: App) -> None:
+    reconciling.wake([app.pk])
+    (row,) = Reconciliation.objects.filter(app=app).claim(1)
+    carrying_out.reconcile(row)
+
+
+def owned(total: int = 100, **facts: Any) -> tuple[App, Asset]:
+    app = AppFactory()
+    return app, AssetFactory(adam_id=app.adam_id, total=total, available=total, assigned=0, **facts)
+
+
+def hold(asset: Asset, *devices: Device) -> None:
+    Assignment.objects.bulk_create(
+        Assignment(asset=asset, serial_number=device.serial_number, since=timezone.now()) for device in devices
+    )
+
+
+def states(app: App) -> list[str]:
+    return sorted(app.installations.values_list("state", flat=True))
+
+
+def test_apple_is_asked_for_the_licenses_of_those_who_are_meant() -> None:
+    app, _ = owned()
+    devices = DeviceFactory.create_batch(3, enrolled=True)
+    DistributionFactory(app=app).devices.set(devices)
+    carry_out(app)
+    assert states(app) == ["licensing"] * 3
+    operation = Operation.objects.get()
+    assert (operation.kind, operation.targets.count()) == (OperationKind.ASSIGN, 3)
+    carry_out(app)
+    assert Target.objects.count() == 3
+
+
+def test_a_confirmed_license_sends_the_app_once() -> None:
+    app, asset = owned()
+    device = DeviceFactory(enrolled=True)
+    DistributionFactory(app=app).devices.set([device])
+    hold(asset, device)
+    carry_out(app)
+    carry_out(app)
+    command = Command.objects.get()
+    assert (command.kind, command.payload["Options"]) == (CommandKind.INSTALL, {"PurchaseMethod": 1})
+    assert Installation.objects.get().state == InstallState.READY
+
+
+def test_members_of_a_group_are_meant_through_it() -> None:
+    app, _ = owned()
+    group = UserGroupFactory()
+    person = ManagedUserFactory()
+    person.groups.add(group)
+    DeviceFactory(enrolled=True, owner=person)
+    DeviceFactory(enrolled=True)
+    DistributionFactory(app=app).groups.add(group)
+    carry_out(app)
+    assert states(app) == ["licensing"]
+
+
+def test_who_is_excluded_is_not_meant() -> None:
+    app, _ = owned()
+    devices = DeviceFactory.create_batch(2, enrolled=True)
+    everyone = DistributionFactory(app=app, is_for_everyone=True)
+    everyone.excluded_devices.add(devices[0])
+    carry_out(app)
+    assert [row.device for row in app.installations.all()] == [devices[1]]
+
+
+def test_those_for_whom_no_license_is_left_stand_in_line_since_then() -> None:
+    app, _ = owned(total=1)
+    DistributionFactory(app=app).devices.set(DeviceFactory.create_batch(3, enrolled=True))
+    carry_out(app)
+    assert states(app) == ["in_line", "in_line", "licensing"]
+    since = set(app.installations.filter(state="in_line").values_list("queued_at", flat=True))
+    carry_out(app)
+    assert set(app.installations.filter(state="in_line").values_list("queued_at", flat=True)) == since
+
+
+def test_stopping_removes_the_app_and_then_asks_for_the_license() -> None:
+    app, asset = owned()
+    row = InstallationFactory(app=app, installed=True, asset=asset, confirmed_at=timezone.now())
+    row.holder = row.device.serial_number
+    row.save()
+    hold(asset, row.device)
+    carry_out(app)
+    command = Command.objects.get()
+    assert (command.kind, command.payload) == (CommandKind.REMOVE, {"Identifier": app.listing.bundle_id})
+    assert not Operation.objects.exists()
+    Installation.objects.update(state=InstallState.REMOVED)
+    Command.objects.update(state="done")
+    carry_out(app)
+    assert Operation.objects.get().kind == OperationKind.REVOKE
+
+
+def test_an_install_still_under_way_is_cancelled_when_the_app_is_removed() -> None:
+    app, _ = owned()
+    row = InstallationFactory(app=app, state=InstallState.SENT)
+    install = Command.objects.create(
+        device=row.device, enrollment_id=row.device.enrollment_id, installation=row, kind=CommandKind.INSTALL
+    )
+    carry_out(app)
+    install.refresh_from_db()
+    assert install.status == CommandStatus.CANCELLED
+    assert app.installations.get().state == InstallState.REMOVING
+
+
+def test_what_a_device_answered_meanwhile_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    app, _ = owned()
+    row = InstallationFactory(app=app, state=InstallState.SENT)
+    plan = carrying_out.plan
+
+    def answered(facts: Any) -> Any:
+        Installation.objects.filter(pk=row.pk).update(state=InstallState.INSTALLED)
+        return plan(facts)
+
+    monkeypatch.setattr(carrying_out, "plan", answered)
+    carry_out(app)
+    assert app.installations.get().state == InstallState.INSTALLED
+    assert not Command.objects.exists()
+
+
+def test_a_distribution_paused_sends_nothing_new() -> None:
+    app, _ = owned()
+    paused = DistributionFactory(app=app, paused=True)
+    paused.devices.add(DeviceFactory(enrolled=True))
+    carry_out(app)
+    assert app.installations.get().reason == Reason.PAUSED
+    distribution.resume(paused, UserFactory())
+    carry_out(app)
+    assert states(app) == ["licensing"]
+
+
+def test_the_preview_of_a_draft_is_what_starting_it_does() -> None:
+    app, _ = owned(total=2)
+    draft = DistributionFactory(app=app, draft=True)
+    draft.devices.set([*DeviceFactory.create_batch(3, enrolled=True), DeviceFactory()])
+    seen = {verdict.device_id: str(verdict.state) for verdict in distribution.preview([draft])}
+    assert not Installation.objects.exists()
+    assert distribution.start(draft.submission, UserFactory()) == 1
+    carry_out(app)
+    assert dict(app.installations.values_list("device", "state")) == seen
+
+
+def test_the_second_click_on_start_starts_nothing() -> None:
+    draft = DistributionFactory(draft=True)
+    by = UserFactory()
+    assert (distribution.start(draft.submission, by), distribution.start(draft.submission, by)) == (1, 0)
+
+
+def test_stopping_for_chosen_devices_leaves_the_others_alone() -> None:
+    app, _ = owned()
+    devices = DeviceFactory.create_batch(2, enrolled=True)
+    everyone = DistributionFactory(app=app, is_for_everyone=True)
+    carry_out(app)
+    chosen = app.installations.filter(device=devices[0])
+    assert distribution.stop_for(chosen, UserFactory()) == 1
+    carry_out(app)
+    assert list(everyone.excluded_devices.all()) == [devices[0]]
+    assert states(app) in (["licensing"], ["licensing", "removed"])
+
+
+def test_a_failure_is_tried_again_when_somebody_asks() -> None:
+    app, asset = owned()
+    row = InstallationFactory(app=app, failed=True, asset=asset)
+    DistributionFactory(app=app).devices.add(row.device)
+    hold(asset, row.device)
+    carry_out(app)
+    assert not Command.objects.exists()
+    assert distribution.retry(app.installations.all(), UserFactory()) == 1
+    carry_out(app)
+    assert Command.objects.get().kind == CommandKind.INSTALL
+
+
+def test_fifty_devices_take_no_more_queries_than_ten() -> None:
+    counts = []
+    for number in (10, 50):
+        app, asset = owned(total=1000)
+        devices = DeviceFactory.create_batch(number, enrolled=True)
+        DistributionFactory(app=app).devices.set(devices)
+        hold(asset, *devices[: number // 2])
+        with CaptureQueriesContext(connection) as queries:
+            carry_out(app)
+        counts.append(len(queries))
+        assert Command.objects.filter(installation__app=app).count() == number // 2
+    assert counts[0] == counts[1]
