@@ -26,6 +26,7 @@ def test_it_says_where_it_is_and_ends_cleanly(tmp_path, number):
             "url": ready["url"],
             "apple": f"{ready['url']}/mdm/v2",
             "control": f"{ready['url']}/control",
+            "mdm": ready["mdm"],
         }
         bearer = (tmp_path / "sToken_for_business.vpptoken").read_text()
         answer = requests.get(f"{ready['apple']}/assets", headers={"Authorization": f"Bearer {bearer}"}, timeout=5)

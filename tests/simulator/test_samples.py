@@ -94,8 +94,7 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_another():
         assert everything(first) == everything(again)
     finally:
         for simulator in (first, again, different):
-            simulator.http.server_close()
-            simulator.world.close()
+            simulator.close()
 
 
 def test_the_same_seed_and_history_give_the_same_event_ids(mdm, sim):
@@ -107,12 +106,11 @@ def test_the_same_seed_and_history_give_the_same_event_ids(mdm, sim):
 def test_files_are_written_and_taken_over_by_the_next_run(tmp_path):
     def start():
         simulator = Simulator(seed=1, samples=tmp_path)
-        simulator.http.server_close()
-        simulator.world.close()
+        simulator.close()
         return simulator
 
     first = start()
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(f"sToken_for_{key}.vpptoken" for key in KEYS)
+    assert {path.name for path in tmp_path.glob("*.vpptoken")} == {f"sToken_for_{key}.vpptoken" for key in KEYS}
     first.control("tokens", location="business", days=100)
     assert (tmp_path / "sToken_for_business_2.vpptoken").read_text() == first.token_file("business")
     second = start()

@@ -1,4 +1,4 @@
-"""Stand-ins for the services the portal talks to: Apple's Apps and Books, over real HTTP, in one process.
+"""Stand-ins for the services the portal talks to: Apple's Apps and Books, and NanoMDM with devices, over real HTTP.
 
 Nothing here imports Django or anything else of the portal, so it can be started, copied and trusted on its own.
 """

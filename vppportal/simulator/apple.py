@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from vppportal.simulator import icons, reads, writes
+from vppportal.simulator import icons, reads, registrations, writes
 from vppportal.simulator.errors import AppleError, error_reply
 from vppportal.simulator.location import LISTINGS, Location
 from vppportal.simulator.messages import Reply, Request, json_object, json_reply
-from vppportal.simulator.registrations import associated
 from vppportal.simulator.tokens import Token
 from vppportal.simulator.world import World
 
@@ -135,10 +134,8 @@ def invitation(world: World, request: Request) -> Reply:
 
 
 def accept(world: World, location: Location, client_user_id: str) -> Reply:
-    """Let an invited user accept, and tell the MDM."""
-    user = location.users.active[client_user_id]
-    location.accept(user)
-    world.notifications.tell(location, "USER_ASSOCIATED", {"associatedUsers": [associated(user)]})
+    """Let an invited user accept, and thank for it."""
+    registrations.accept(world.notifications, location, client_user_id)
     return Reply(200, b"Thank you. Apps from your organization can now be installed.", "text/plain")
 
 

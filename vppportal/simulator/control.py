@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from vppportal.simulator import orders_licenses, orders_location, orders_service
+from vppportal.simulator import orders_licenses, orders_location, orders_mdm, orders_mdm_devices, orders_service
 from vppportal.simulator.messages import Reply, Request, json_object, json_reply
 from vppportal.simulator.world import World
 
@@ -19,7 +19,10 @@ Verb = Callable[..., dict[str, Any]]
 
 ORDERS: dict[str, Verb] = {
     verb.__name__.replace("_", "-"): verb
-    for verb in (*orders_location.ORDERS, *orders_licenses.ORDERS, *orders_service.ORDERS)
+    for verb in (
+        *(*orders_location.ORDERS, *orders_licenses.ORDERS, *orders_service.ORDERS),
+        *(*orders_mdm.ORDERS, *orders_mdm_devices.ORDERS),
+    )
 }
 READINGS: dict[str, Verb] = {
     "locations": orders_location.list_locations,
@@ -27,6 +30,8 @@ READINGS: dict[str, Verb] = {
     "faults": orders_service.list_faults,
     "notifications": orders_service.list_notifications,
     "waiting": orders_service.list_waiting,
+    **orders_mdm.READINGS,
+    **orders_mdm_devices.READINGS,
 }
 CLEARINGS: dict[str, Verb] = {
     "requests": orders_service.clear_requests,

@@ -13,6 +13,9 @@ from vppportal.simulator.errors import AppleError, error_reply
 from vppportal.simulator.messages import Reply, Request, json_reply
 
 FOREVER = -1
+# What stands for a location in requests to the MDM server; an order for every path and nobody in particular is about
+# Apple alone.
+MDM = "mdm"
 
 
 @dataclass
@@ -45,10 +48,13 @@ class Fault:
 
     def matches(self, request: Request) -> bool:
         """Whether the order is about this request at all."""
+        begins_so = self.path.endswith("*") and request.path.startswith(self.path[:-1])
+        is_about = request.location != MDM or self.path != "*" or self.location == MDM
         return (
-            self.path in ("*", request.path, request.route)
+            (begins_so or self.path in (request.path, request.route))
             and self.method in ("", request.method)
             and self.location in ("", request.location)
+            and is_about
         )
 
     @property

@@ -23,7 +23,7 @@ class Request:
 
     # Filled in on the way, for the request log only.
     location: str = ""
-    summary: dict[str, int] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
     parallel: int = 0
 
 

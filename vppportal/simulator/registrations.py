@@ -7,6 +7,7 @@ from typing import Any
 
 from vppportal.simulator.events import Failure, Outcome
 from vppportal.simulator.location import Location
+from vppportal.simulator.notifications import Notifications
 from vppportal.simulator.users import ASSOCIATED, ClientUser
 
 Member = dict[str, Any]
@@ -97,3 +98,10 @@ def _failure(number: int, members: Sequence[Member]) -> Failure:
 def associated(user: ClientUser) -> Member:
     """A user in a USER_ASSOCIATED notification: associated, and still with the invitation code."""
     return user.as_json() | {"status": ASSOCIATED, "inviteCode": user.invite_code}
+
+
+def accept(notifications: Notifications, location: Location, client_user_id: str) -> None:
+    """Let an invited user accept, and tell the MDM."""
+    user = location.users.active[client_user_id]
+    location.accept(user)
+    notifications.tell(location, "USER_ASSOCIATED", {"associatedUsers": [associated(user)]})

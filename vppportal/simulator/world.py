@@ -11,6 +11,10 @@ from vppportal.simulator import samples
 from vppportal.simulator.events import Events
 from vppportal.simulator.faults import Faults
 from vppportal.simulator.location import Location
+from vppportal.simulator.mdm import company
+from vppportal.simulator.mdm.fleet import Fleet
+from vppportal.simulator.mdm.gate import Gate
+from vppportal.simulator.mdm.service import Options, Service
 from vppportal.simulator.notifications import Notifications
 from vppportal.simulator.pace import Pace
 from vppportal.simulator.requestlog import RequestLog
@@ -36,10 +40,16 @@ PAGE_SIZE = 549
 
 
 class World:
-    """Locations, their tokens, the store, the orders of the control address, and the request log."""
+    """Locations, their tokens, the store, the MDM server with its devices, orders of trouble, and the request log."""
 
     def __init__(
-        self, seed: int = 1, *, page_size: int = PAGE_SIZE, event_seconds: float = 0.3, folder: Path | None = None
+        self,
+        seed: int = 1,
+        *,
+        page_size: int = PAGE_SIZE,
+        event_seconds: float = 0.3,
+        folder: Path | None = None,
+        mdm: Options | None = None,
     ) -> None:
         self.seed, self.usual_page_size, self.folder = seed, page_size, folder
         self.url = ""
@@ -52,7 +62,11 @@ class World:
         self.store = Store()
         self.locations: dict[str, Location] = {}
         self.tokens: dict[str, Token] = {}
+        self.mdm, self.gate = Service(mdm or Options(), seed), Gate()
+        self.fleet = Fleet(self)
         self._fill()
+        if folder:
+            company.write_files(seed, folder)
 
     def _fill(self) -> None:
         self.page_size = self.usual_page_size
@@ -60,6 +74,8 @@ class World:
         self.random = random.Random(f"world:{self.seed}")
         self.made = 0
         samples.fill(self)
+        if self.mdm.options.has_sample_devices:
+            company.enroll(self)
 
     def reset(self) -> None:
         """Forget all that happened: locations, orders, events, log. The tokens of the samples stay the same."""
@@ -71,13 +87,18 @@ class World:
             self.store.makers.clear()
             self.locations.clear()
             self.tokens.clear()
+            self.gate.open()
+            self.fleet.reset()
+            self.mdm.reset()
             self._fill()
             self.log.clear()
 
     def close(self) -> None:
-        """End the threads of events and deliveries."""
+        """End the threads of events, deliveries and devices."""
         self.events.timetable.close()
         self.notifications.timetable.close()
+        self.fleet.close()
+        self.mdm.webhooks.close()
 
     def location(self, key: str) -> Location:
         """A location by its key or uId."""
