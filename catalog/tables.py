@@ -14,25 +14,13 @@ from django.utils.html import format_html
 from catalog.models import Addition, App, AppStatus, Outcome
 from catalog.rows import TYPES
 from tokens.models import Asset, ContentToken
-from vppportal.columns import ICON, NAMED, Cell, Number, Pill, When
+from vppportal.columns import ICON, NAMED, Cell, LicenseCount, Number, Pill, When
 from vppportal.groups.models import Platform
 from vppportal.lists import Search
 from vppportal.templatetags.portal import spaced
 
 TYPE_NAMES = dict(TYPES)
 LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")]
-
-
-class LicenseCount(Number):
-    """A count of licenses; where they are unlimited the word says so."""
-
-    def render(self, value: int, record: Any = None) -> str:
-        """Return the number, or “Unlimited”."""
-        return "Unlimited" if record.is_unlimited else super().render(value)
-
-    def value(self, value: int, record: Any = None) -> int | str:
-        """Return the bare number, or “Unlimited”."""
-        return "Unlimited" if record.is_unlimited else value
 
 
 class Icon(Cell):

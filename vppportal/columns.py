@@ -37,6 +37,18 @@ class Number(tables.Column):
         return value
 
 
+class LicenseCount(Number):
+    """A count of licenses; where they are unlimited the word says so."""
+
+    def render(self, value: int, record: Any = None) -> str:
+        """Return the number, or “Unlimited”."""
+        return "Unlimited" if record.is_unlimited else super().render(value)
+
+    def value(self, value: int, record: Any = None) -> int | str:
+        """Return the bare number, or “Unlimited”."""
+        return "Unlimited" if record.is_unlimited else value
+
+
 class When(tables.Column):
     """A time as people say it, with the exact one on hover; `default` is the word for never."""
 
