@@ -19,7 +19,7 @@ def read(client: AppleClient, adam_id: str) -> list[AppleAsset]:
 
 
 def keep(token: ContentToken, seen: list[AppleAsset]) -> bool:
-    """Store counts read before; return whether anything differed. A product that is not mirrored yet waits for a sync."""
+    """Store counts read before; return whether anything differed. What is not mirrored yet waits for a sync."""
     wanted = {(row.adam_id, row.pricing_param): as_asset(token, row) for row in seen}
     stored = Asset.objects.filter(token=token, adam_id__in={adam_id for adam_id, _ in wanted}).order_by("pk")
     changed = False

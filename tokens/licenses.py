@@ -1,4 +1,4 @@
-"""Promise licenses and ask for them back: who may have one, how many are free, and one row for each change asked of Apple.
+"""Promise licenses and ask for them back: who may have one, how many are free, and what is asked of Apple.
 
 Nothing here speaks to Apple. What is asked for is stored as operations with their exact targets; an open target that
 assigns is a reservation and counts as a license taken, from the moment it is stored until Apple's answer is known.
@@ -155,10 +155,8 @@ def _busy(asset: Asset, holders: Sequence[Holder]) -> set[Holder]:
 
 
 def _take_back_unsent(asset: Asset, holders: Sequence[Holder]) -> set[Holder]:
-    """Strike out what waits to be sent to Apple for the first time; whoever sends it looks again under the same lock."""
-    queued = Operation.objects.open().filter(
-        asset=asset, kind=OperationKind.ASSIGN, step=OperationStep.QUEUED, sends=0
-    )
+    """Strike out what was never sent to Apple yet; whoever sends it looks again under the same lock."""
+    queued = Operation.objects.open().filter(asset=asset, kind=OperationKind.ASSIGN, step=OperationStep.QUEUED, sends=0)
     rows = Target.objects.filter(_among(holders), asset=asset, state=TargetState.OPEN, operation__in=queued)
     found = {pk: Holder(*row) for pk, *row in rows.values_list("pk", "serial_number", "client_user_id")}
     struck = {"state": TargetState.DROPPED, "message": TAKEN_BACK_UNSENT}

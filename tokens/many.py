@@ -19,7 +19,7 @@ class Texts(Expression):
         super().__init__(output_field=self.column())
         self.values = tuple(values)
 
-    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
         """Return the values as rows of one column."""
         if connection.vendor == "postgresql":
             return f"(SELECT unnest(%s::{self.array}))", [list(self.values)]

@@ -1,4 +1,4 @@
-"""Put operations in front of a worker, for verbs that stand below the tasks."""
+"""Put work in front of a worker, for verbs that stand below the tasks."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final
 from vppportal.work import nudge
 
 CARRY_OUT: Final = "tokens.tasks.carry_out_operation"
+SYNC: Final = "tokens.tasks.sync_token"
+APPLY: Final = "tokens.tasks.apply_notifications"
 
 
 def hurry(operations: Iterable[int], after: timedelta = timedelta()) -> None:

@@ -26,7 +26,7 @@ from tokens.apple import (
 )
 from tokens.diagnosis import status_of
 from tokens.fields import Sealed
-from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun, TokenStatus
+from tokens.models import NAME_TAKEN, ContentToken, Operation, SyncReason, SyncRun, TokenStatus
 from tokens.regions import REGIONS
 from tokens.vpptoken import VppToken
 from vppportal.activity.models import record
@@ -122,6 +122,8 @@ def renew(token: ContentToken, vpp_token: VppToken, facts: ClientConfig, *, by: 
         if _locked(pk=token.pk) is None:
             raise Refused("This token was deleted meanwhile. Add the file as a new token.")
         token.save(update_fields=FILE)
+        # What waits for the token goes on by itself.
+        Operation.objects.open().filter(token=token, lease_until=None).update(next_attempt_at=timezone.now())
         record(by, "renewed the VPP token", token, expires=token.expires_at.date().isoformat())
         return ask_for_sync(token, SyncReason.RENEWAL, by)
 
@@ -169,6 +171,12 @@ def note_refusal(token: ContentToken, error: AppleError) -> bool:
         if is_news:
             record(None, f"found the VPP token {now.get_status_display().lower()}:", now, number=error.number)
     return True
+
+
+def note_read_only(token: ContentToken) -> None:
+    """Apple let this token read and change nothing; a sync finds out when that is over."""
+    token.is_read_only = True
+    ContentToken.objects.filter(pk=token.pk, uploaded_at=token.uploaded_at).update(is_read_only=True)
 
 
 def keep_facts(token: ContentToken, facts: ClientConfig, *, is_read_only: bool) -> None:

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 
 from tokens.models import Assignment, ContentToken
 
 INSERT_ROWS: Final = 300
 """Rows of one INSERT where there is no COPY: three values each, under SQLite's old limit of 999 variables."""
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+LAG: Final = timedelta(minutes=2)
+"""So long an assignment may be missing in Apple's list, or still be there, after Apple said it was done."""
 
 Row = tuple[int, str, str]
 """asset pk, serial number, client user id"""
@@ -46,6 +50,7 @@ class Stage:
 
     def __init__(self, token: ContentToken) -> None:
         self._token = token
+        self._since = connection.ops.adapt_datetimefield_value(timezone.now() - LAG)
         self.is_first_import = not Assignment.objects.filter(asset__in=token.assets.values("pk")).exists()
         self.rows = 0
         self.missing = 0
@@ -78,9 +83,9 @@ class Stage:
                 cursor.execute("ANALYZE staged")
             else:
                 cursor.execute("CREATE INDEX staged_key ON staged (asset_id, serial_number, client_user_id)")
-            cursor.execute(_MISSING)
+            cursor.execute(_MISSING + _settled("staged", "revoke"), [self._since])
             cursor.execute("CREATE INDEX missing_n ON missing (n)")
-            cursor.execute(_VANISHED, [self._token.pk])
+            cursor.execute(_VANISHED + _settled("mirror", "assign"), [self._token.pk, self._since])
             cursor.execute("CREATE INDEX vanished_n ON vanished (n)")
             cursor.execute("SELECT (SELECT count(*) FROM missing), (SELECT count(*) FROM vanished)")
             self.missing, self.vanished = cursor.fetchone()
@@ -159,6 +164,20 @@ def _plain(text: str) -> str:
     return text if text.isalnum() else text.translate(_ESCAPES)
 
 
+def _settled(rows: str, kind: str) -> str:
+    return _UNLESS_SETTLED.replace("these_rows.", f"{rows}.").replace("kind_of_change", kind)
+
+
+# Apple's lists lag behind what it has done: what an operation settled a moment ago counts more than they do.
+_UNLESS_SETTLED = """
+AND NOT EXISTS (
+    SELECT 1 FROM tokens_target AS target JOIN tokens_operation AS operation ON operation.id = target.operation_id
+    WHERE target.asset_id = these_rows.asset_id
+      AND target.serial_number = these_rows.serial_number
+      AND target.client_user_id = these_rows.client_user_id
+      AND target.state = 'done' AND operation.kind = 'kind_of_change' AND operation.settled_at > %s
+)
+"""
 # Row numbers let the writing go in batches.
 _MISSING = """
 CREATE TEMPORARY TABLE missing AS

@@ -10,7 +10,7 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from tokens import connection, listings, registration
+from tokens import connection, listings, registration, subscription
 from tokens.apple import (
     AppleClient,
     AppleError,
@@ -83,7 +83,7 @@ def _phases(run: SyncRun, token: ContentToken) -> Iterator[Changes]:
 
 
 def _claim(run: SyncRun, token: ContentToken, client: AppleClient) -> None:
-    """Read the location's facts, and claim it where it is free or its present claim was agreed to be replaced.
+    """Read the location's facts, claim it where it may be claimed, and have Apple notify us of changes.
 
     A location that could only be read is claimed anew with every sync: that tells when it can be changed again.
     """
@@ -97,6 +97,9 @@ def _claim(run: SyncRun, token: ContentToken, client: AppleClient) -> None:
         run.renew()
         is_read_only = not _take(client, ours)
     registration.keep_facts(token, facts, is_read_only=is_read_only)
+    if not is_read_only:
+        run.renew()
+        subscription.keep(token, client, facts)
 
 
 def _take(client: AppleClient, claim: MdmInfo) -> bool:

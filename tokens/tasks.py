@@ -8,8 +8,9 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import invitations, listings, removal, schedule, sync
-from tokens.models import ContentToken, Invitation, SyncRun
+from tokens import invitations, listings, notifications, operations, removal, schedule, sync
+from tokens.models import ContentToken, Invitation, Operation, SyncRun
+from tokens.queue import hurry
 from tokens.signals import Changes, token_changed
 from vppportal.work import LeaseLost, nudge
 
@@ -37,6 +38,31 @@ def look_up_listings(token_id: int) -> None:
 
 
 @shared_task
+def carry_out_operation(operation_id: int) -> None:
+    """Do what is next for one change asked of Apple; where that is soon, come back by then."""
+    for operation in Operation.objects.filter(pk=operation_id).select_related("token", "asset").claim(1):
+        try:
+            changes = operations.carry_out(operation)
+        except LeaseLost:
+            log.info("operation_taken_over", operation=operation_id, token=operation.token_id)
+            return
+        if changes:
+            token_changed.send_robust(ContentToken, token=operation.token, changes=changes)
+        wait = max(operation.next_attempt_at - timezone.now(), timedelta())
+        if operation.is_open and wait < timedelta(minutes=1):
+            hurry([operation_id], wait)
+
+
+@shared_task
+def apply_notifications(token_id: int) -> None:
+    """Look at what Apple's notifications hint at."""
+    token = ContentToken.objects.filter(pk=token_id).first()
+    if token is not None:
+        for changes in notifications.apply(token):
+            token_changed.send_robust(ContentToken, token=token, changes=changes)
+
+
+@shared_task
 def purge_token(token_id: int) -> None:
     """Delete what a deleted token left in the mirror."""
     removal.purge(token_id)
@@ -54,6 +80,9 @@ def sweep() -> None:
     """Find work that is due, whether or not anybody nudged: lost messages cost no more than this task's interval."""
     for run_id in SyncRun.objects.due().order_by("next_attempt_at").values_list("pk", flat=True)[:50]:
         nudge(sync_token, run_id)
+    hurry(Operation.objects.due().order_by("next_attempt_at").values_list("pk", flat=True)[:200])
+    for token_id in notifications.tokens_with_work():
+        nudge(apply_notifications, token_id)
     for token_id in listings.tokens_with_work():
         nudge(look_up_listings, token_id)
     if Invitation.objects.due().exists():
@@ -70,5 +99,7 @@ def schedule_syncs() -> None:
 
 @shared_task
 def forget_old_runs() -> None:
-    """Delete records of syncs that ended more than 90 days ago."""
+    """Delete records of syncs and changes that ended more than 90 days ago, and older notifications."""
     SyncRun.objects.filter(finished_at__lt=timezone.now() - timedelta(days=90)).delete()
+    operations.forget_old()
+    notifications.forget_old()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import path
 
-from tokens import views
+from tokens import views, webhooks
 
 urlpatterns = [
+    path("apple/notifications/<uuid:notification_id>/", webhooks.apple_notifications, name="apple-notifications"),
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/add/", views.token_add, name="token-add"),
     path("tokens/<int:pk>/edit/", views.token_edit, name="token-edit"),

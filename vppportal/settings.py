@@ -66,6 +66,8 @@ if IS_HTTPS and (DEBUG or "*" in ALLOWED_HOSTS):
 APPLE_VPP_URL = env.str("APPLE_VPP_URL", default="https://vpp.itunes.apple.com/mdm/v2").rstrip("/")
 ARTWORK_SOURCES = env.list("ARTWORK_SOURCES", default=[])
 SIMULATED = env.bool("SIMULATED", default=False)
+# Apple notifies https addresses only; a stand-in, which is plain http itself, takes others of this machine, too.
+HEARS_APPLE = IS_HTTPS or APPLE_VPP_URL.startswith("http://")
 SYNC_EVERY_HOURS = env.int("SYNC_EVERY_HOURS", default=6)
 
 # --- Devices: the MDM server NanoMDM ---------------------------------------------------------------------------------
@@ -216,6 +218,8 @@ CELERY_BEAT_SCHEDULE = {
     "pick up due work": {"task": "tokens.tasks.sweep", "schedule": 10.0},
     "ask for syncs that are due": {"task": "tokens.tasks.schedule_syncs", "schedule": 60.0},
     "add apps that are waiting": {"task": "catalog.tasks.sweep", "schedule": 10.0},
+    "forget old drafts": {"task": "catalog.tasks.forget_old_drafts", "schedule": crontab(minute="25")},
+    "look after devices": {"task": "catalog.tasks.look_after_devices", "schedule": 20.0},
     "forget old sync records": {"task": "tokens.tasks.forget_old_runs", "schedule": crontab(hour="3", minute="10")},
 }
 

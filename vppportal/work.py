@@ -161,7 +161,7 @@ def nudge(task: Task[Any, Any] | str, *args: int, after: timedelta = timedelta()
 
 
 def _send(task: Task[Any, Any] | str, args: tuple[int, ...], seconds: float) -> None:
-    timing = {"countdown": seconds} if seconds > 0 else {}
+    timing: dict[str, Any] = {"countdown": seconds} if seconds > 0 else {}
     name = task if isinstance(task, str) else task.name
     try:
         if isinstance(task, str):

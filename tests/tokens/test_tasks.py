@@ -147,7 +147,7 @@ def test_the_sweeper_finds_a_sync_whose_worker_died(location: Location) -> None:
 
 def test_the_sweeper_asks_nobody_when_nothing_is_due(location: Location, django_assert_max_num_queries) -> None:
     sync_now(location.mirrored())
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(7):
         tasks.sweep()
     assert list(taken()) == []
 

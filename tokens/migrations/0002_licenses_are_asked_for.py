@@ -195,4 +195,9 @@ class Migration(migrations.Migration):
             model_name='target',
             constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('asset', 'serial_number', 'client_user_id'), name='one_open_change_of_an_asset_for_a_holder'),
         ),
+        migrations.AlterField(
+            model_name='syncrun',
+            name='reason',
+            field=models.CharField(choices=[('upload', 'Token added'), ('renewal', 'Token renewed'), ('manual', 'Asked for'), ('schedule', 'Timetable'), ('notified', 'Apple told of changes')], max_length=10),
+        ),
     ]

@@ -18,6 +18,7 @@ class SyncReason(models.TextChoices):
     RENEWAL = "renewal", "Token renewed"
     MANUAL = "manual", "Asked for"
     SCHEDULE = "schedule", "Timetable"
+    NOTIFIED = "notified", "Apple told of changes"
 
 
 class SyncPhase(models.TextChoices):
