@@ -1,8 +1,8 @@
 """Run the whole portal on this machine: ``python -m vppportal [--live]``.
 
 Web server, worker, beat, an embedded Valkey unless REDIS_URL names a server, and, unless told ``--live``, the simulator
-that stands in for Apple. This module writes the environment that settings.py reads. Nothing started here outlives this
-process, however it ends.
+that stands in for Apple, and for NanoMDM with devices. This module writes the environment that settings.py reads.
+Nothing started here outlives this process, however it ends.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -39,6 +40,9 @@ from vppportal.supervisor import Running, Service, StartFailed, Supervisor, Told
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_PAGE_WITHIN = 60.0
 SEED = "1"
+MDM_KEYS = ("NANOMDM_API_KEY", "NANOMDM_WEBHOOK_KEY")
+# Simulated devices are quick, but slow enough to be watched.
+DEVICE_PACE = ("--answer-seconds", "0.5", "--install-seconds", "8", "--poll-seconds", "900")
 
 
 @dataclass
@@ -86,15 +90,42 @@ class Portal:
         raise StartFailed(f"The embedded Valkey does not answer; {self.data / 'valkey' / 'valkey.log'} says why.")
 
     def start_simulator(self) -> Running:
-        """Start the stand-in for Apple; it keeps its address from one run to the next, as icons are stored with it."""
+        """Start the stand-ins; they keep their addresses from one run to the next, as icons are stored with theirs."""
         samples, port = self.data / "samples", kept_port(self.data / "simulator-port")
-        arguments = ["--host", LOOPBACK, "--port", str(port), "--samples", str(samples), "--seed", SEED]
+        arguments = ["--host", LOOPBACK, "--port", str(port), "--samples", str(samples), "--seed", SEED, *self.mdm()]
         return self.supervisor.start(self.service("simulator", "vppportal.simulator", *arguments, reports=True))
+
+    def mdm(self) -> list[str]:
+        """Make the keys that the portal and its MDM server share, and return what the stand-in is told."""
+        for name in MDM_KEYS:
+            self.environment.pop(f"{name}_FILE", None)
+            self.environment[name] = kept(self.key_file(name), make_secret_key)
+        where = ["--mdm-port", str(kept_port(self.data / "nanomdm-port"))]
+        webhook = ["--mdm-webhook-url", f"http://{LOOPBACK}:{self.port}/mdm/events/"]
+        files = ["--mdm-api-key-file", str(self.key_file(MDM_KEYS[0]))]
+        files += ["--mdm-webhook-key-file", str(self.key_file(MDM_KEYS[1]))]
+        return [*where, *webhook, *files, "--devices", *DEVICE_PACE]
+
+    def key_file(self, name: str) -> Path:
+        """Return where a kept key lies."""
+        return self.data / name.lower().replace("_", "-")
+
+    def prepare(self, is_live: bool) -> dict[str, Any]:
+        """Bring database and static files up to date; with the simulator, its company comes with the first start."""
+        arguments = [] if is_live else ["--sample-company", SEED]
+        prepare = self.service("prepare", "vppportal.prepare", *arguments, reports=True)
+        prepared: dict[str, Any] = json.loads(self.supervisor.run(prepare))
+        return prepared
 
     def point_at(self, simulator: Running) -> None:
         """Let the portal's programs talk to the simulator once it is up."""
         told = json.loads(self.supervisor.report(simulator, FIRST_PAGE_WITHIN))
-        self.environment |= {"APPLE_VPP_URL": told["apple"], "ARTWORK_SOURCES": told["url"], "SIMULATED": "1"}
+        self.environment |= {
+            "APPLE_VPP_URL": told["apple"],
+            "ARTWORK_SOURCES": told["url"],
+            "NANOMDM_URL": told["mdm"],
+            "SIMULATED": "1",
+        }
 
     def start_web(self) -> None:
         """Start the web server and return when the first page is there."""
@@ -152,7 +183,9 @@ class Portal:
             f"  Apple         {self.environment.get('APPLE_VPP_URL', 'Apple itself')}"
             if is_live
             else f"  VPP tokens    {self.data / 'samples'}/*.vpptoken",
-            "" if is_live else "  A simulator stands in for Apple; `make run LIVE=1` talks to Apple itself.",
+            ""
+            if is_live
+            else "  A simulator stands in for Apple and devices; `make run LIVE=1` talks to Apple itself.",
             "  Ctrl-C stops everything.",
             "",
         ]
@@ -194,7 +227,7 @@ def start(portal: Portal, is_live: bool) -> None:
     """Start everything in order and say where it is."""
     portal.start_broker()
     simulator = None if is_live else portal.start_simulator()
-    prepared = json.loads(portal.supervisor.run(portal.service("prepare", "vppportal.prepare", reports=True)))
+    prepared = portal.prepare(is_live)
     if simulator:
         portal.point_at(simulator)
     portal.start_web()

@@ -1,7 +1,11 @@
-"""Bring the database, the collected static files and the first administrator up to date, and report who that is."""
+"""Bring the database, the collected static files and the first administrator up to date, and report who that is.
+
+Told so, it also takes in the people and devices of the simulator's sample company.
+"""
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -10,11 +14,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import django
+from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connection, utils
 from django.db.migrations.executor import MigrationExecutor
+
+from vppportal.simulator.mdm import company
 
 ADMINISTRATOR = "admin"
 
@@ -55,7 +62,19 @@ def first_password_holds(password: str) -> bool:
     return bool(administrator.check_password(password))
 
 
+def load_sample_company(seed: int) -> None:
+    """Import the groups, people and devices of the simulator's company, unless there are people already."""
+    if apps.get_model("groups", "ManagedUser")._default_manager.exists():
+        return
+    # The order matters: people are members of groups, devices belong to people.
+    for kind, path in company.write_files(seed, settings.DATA_DIR / "samples").items():
+        call_command("import_csv", kind, path, verbosity=0)
+
+
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m vppportal.prepare", description="Prepare a start of the portal.")
+    parser.add_argument("--sample-company", type=int, metavar="SEED", help="import the simulator's people and devices")
+    options = parser.parse_args()
     django.setup()
     try:
         connection.ensure_connection()
@@ -64,6 +83,8 @@ def main() -> None:
     migrate()
     collect_static()
     holds = first_password_holds((settings.DATA_DIR / "admin-password").read_text().strip())
+    if options.sample_company is not None:
+        load_sample_company(options.sample_company)
     print(json.dumps({"administrator": ADMINISTRATOR, "first_password_holds": holds}))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import random
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -107,18 +109,24 @@ def enroll(world: World) -> None:
         world.fleet.enroll(world.fleet.add(device))
 
 
-def write_files(seed: int, folder: Path) -> None:
-    """Write people.csv, groups.csv and devices.csv; a device without a serial number cannot be in a list of devices."""
+def write_files(seed: int, folder: Path) -> dict[str, Path]:
+    """Write groups.csv, people.csv and devices.csv and return where they are.
+
+    A device without a serial number cannot be in a list of devices: those in user enrollment arrive by themselves.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [("name", "description"), *GROUPS.items()]
     rows = [(one.serial, one.name, one.platform, one.product, one.os_version, one.owner) for one in devices(seed)]
     listed = [row for row in rows if row[0]]
     heads = "serial_number", "name", "platform", "model", "os_version", "owner"
-    for name, table in (
-        ("groups", groups),
-        ("people", [Person._fields, *people()]),
-        ("devices", [heads, *listed]),
-    ):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(table)
-        (folder / f"{name}.csv").write_text(text.getvalue(), "utf-8")
+    tables = {"groups": groups, "people": [Person._fields, *people()], "devices": [heads, *listed]}
+    return {name: _write(folder / f"{name}.csv", table) for name, table in tables.items()}
+
+
+def _write(path: Path, table: Sequence[Sequence[str]]) -> Path:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(table)
+    # Two processes may do this at the same time: whoever reads the file reads all of it.
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(text.getvalue(), "utf-8")
+    return draft.replace(path)
