@@ -1,0 +1,122 @@
+"""What takes apps away says beforehand what it will do, is recorded once, and is carried out by the policies."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from catalog import removal
+from catalog.models import Addition, App, Command, CommandKind, DistributionState, InstallState, Outcome, Reconciliation
+from catalog.removal import Consequences
+from tests.factories import (
+    AdditionFactory,
+    AppFactory,
+    AssetFactory,
+    ContentTokenFactory,
+    DeviceFactory,
+    DistributionFactory,
+    InstallationFactory,
+    UserFactory,
+)
+from vppportal.activity.models import Entry
+from vppportal.groups.models import Device
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def by() -> User:
+    user: User = UserFactory()
+    return user
+
+
+def test_the_numbers_say_what_goes_what_stays_and_what_returns() -> None:
+    gone = AppFactory(remove_on_stop=True, revoke_on_stop=True)
+    kept = AppFactory(remove_on_stop=False, revoke_on_stop=False)
+    asset = AssetFactory()
+    rows = [
+        InstallationFactory(app=gone, installed=True, asset=asset),
+        InstallationFactory(app=gone, installed=True, asset=asset, device=DeviceFactory()),
+        InstallationFactory(app=gone, in_line=True),
+        InstallationFactory(app=gone, installed=True, asset=AssetFactory(is_revocable=False)),
+        InstallationFactory(app=kept, installed=True, asset=asset),
+    ]
+    counted = removal.consequences_of_stop(type(rows[0]).objects.all())
+    assert counted == Consequences(removes=2, keeps=1, unreachable=1, cancels=1, frees=2, holds=1, not_reclaimable=1)
+
+
+def test_one_and_many_are_said_as_people_say_them() -> None:
+    assert Consequences(removes=1, frees=2).sentences() == [
+        "1 installation is removed from its device, with its data.",
+        "2 licenses return to the VPP token and can be given to somebody else.",
+    ]
+    assert Consequences().sentences() == ["No device has anything of it, and no license is concerned."]
+
+
+def test_a_wipe_is_marked_recorded_and_planned_once(by: User) -> None:
+    row = InstallationFactory(installed=True)
+    assert removal.wipe(row.device, by)
+    assert not removal.wipe(row.device, by)
+    assert Device.objects.get().wiped_at is not None
+    assert Entry.objects.get().verb == "wiped selectively"
+    assert Reconciliation.objects.get().app == row.app
+
+
+def test_a_wipe_can_be_lifted(by: User) -> None:
+    device = DeviceFactory(enrolled=True, wiped_at=timezone.now())
+    assert removal.lift_wipe(device, by)
+    assert not removal.lift_wipe(device, by)
+
+
+def test_removing_mdm_control_is_one_command_however_often_it_is_asked_for(by: User) -> None:
+    device = DeviceFactory(enrolled=True)
+    assert removal.release(device, by)
+    assert not removal.release(device, by)
+    assert Command.objects.get().kind == CommandKind.REMOVE_PROFILE
+
+
+def test_mdm_control_cannot_be_removed_from_a_device_that_cannot_be_reached(by: User) -> None:
+    assert not removal.release(DeviceFactory(), by)
+
+
+def test_a_retired_device_is_released_when_nothing_is_left_to_remove(by: User) -> None:
+    row = InstallationFactory(installed=True)
+    removal.retire(row.device, by)
+    assert removal.release_retired() == 0
+    type(row).objects.update(state=InstallState.REMOVED)
+    assert removal.release_retired() == 1
+    assert removal.release_retired() == 0
+
+
+def test_deleting_an_app_stops_its_distributions_and_says_so_at_its_tokens(by: User) -> None:
+    app = AppFactory()
+    distribution = DistributionFactory(app=app)
+    AdditionFactory(app=app, outcome=Outcome.ADDED)
+    assert removal.delete_app(app, by)
+    assert not removal.delete_app(app, by)
+    distribution.refresh_from_db()
+    assert distribution.state == DistributionState.STOPPED
+    assert Addition.objects.get().outcome == Outcome.DELETED
+
+
+def test_a_deleted_app_is_forgotten_when_it_was_planned_and_nothing_is_left(by: User) -> None:
+    row = InstallationFactory(installed=True, asset=AssetFactory())
+    removal.delete_app(row.app, by)
+    assert removal.purge_deleted() == 0
+    Reconciliation.objects.update(planned_at=timezone.now())
+    assert removal.purge_deleted() == 0
+    type(row).objects.update(state=InstallState.REMOVED, asset=None)
+    assert removal.purge_deleted() == 1
+    assert not App.objects.exists()
+
+
+def test_a_tokens_policies_go_to_the_apps_it_added_and_to_no_others(by: User) -> None:
+    token = ContentTokenFactory(block_backup=True)
+    own, other = AppFactory(added_from=token, block_backup=False), AppFactory(block_backup=False)
+    assert removal.differing_policies(token)["block_backup"] == 1
+    assert removal.apply_policies(token, by) == 1
+    assert removal.apply_policies(token, by) == 0
+    own.refresh_from_db()
+    other.refresh_from_db()
+    assert (own.block_backup, other.block_backup) == (True, False)
