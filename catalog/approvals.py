@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from catalog import reconciling
 from catalog.models import Addition, App, AppStatus, CatalogSettings, Outcome
 from vppportal.activity.models import Actor, record, record_each
 
@@ -47,4 +48,6 @@ def _decide(
         waiting = Addition.objects.filter(app__in=apps, outcome__in=(Outcome.PENDING, Outcome.REJECTED))
         waiting.update(outcome=outcome, settled_at=timezone.now())
         record_each(by, verb, apps, **details)
+        decided = App.objects.filter(pk__in=[app.pk for app in apps], reconciliation__isnull=False)
+        reconciling.wake(decided.values_list("pk", flat=True))
     return len(apps)

@@ -7,7 +7,8 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from catalog.models import CatalogSettings
+from catalog.models import App, CatalogSettings
+from catalog.policies import OF_AN_APP, named
 
 
 class SettingsForm(forms.ModelForm):
@@ -18,6 +19,15 @@ class SettingsForm(forms.ModelForm):
         fields = ["approval"]
         widgets = {"approval": forms.RadioSelect}
         help_texts = {"approval": "Concerns apps that are added from now on. Apps that already wait keep waiting."}
+
+
+class PoliciesForm(forms.ModelForm):
+    """The policies of an app."""
+
+    class Meta:
+        model = App
+        fields = OF_AN_APP
+        labels = {name: named(name) for name in OF_AN_APP}
 
 
 class RejectForm(forms.Form):

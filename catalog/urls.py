@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog import device_page, home, installation_pages, person_page, token_page, views
+from catalog import device_page, home, installation_pages, person_page, policy_pages, token_page, views
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -17,6 +17,8 @@ urlpatterns = [
     path("catalog/<int:pk>/", views.app, name="app"),
     path("catalog/<int:pk>/approve/", views.app_approve, name="app-approve"),
     path("catalog/<int:pk>/reject/", views.app_reject, name="app-reject"),
+    path("catalog/<int:pk>/policies/", policy_pages.app_policies, name="app-policies"),
+    path("catalog/<int:pk>/delete/", views.app_delete, name="app-delete"),
     path("catalog/<int:pk>/installations/", installation_pages.installations, name="installations"),
     path("catalog/<int:pk>/installations/retry/", installation_pages.installations_retry, name="installations-retry"),
     path(
@@ -38,5 +40,6 @@ urlpatterns = [
     path("tokens/<int:pk>/progress/", token_page.token_progress, name="token-progress"),
     path("tokens/<int:pk>/retry/", token_page.token_retry, name="token-retry"),
     path("tokens/<int:pk>/add-apps/", token_page.token_add_apps, name="token-add-apps"),
+    path("tokens/<int:pk>/policies/", policy_pages.token_policies, name="token-policies"),
     path("tokens/<int:pk>/delete/", token_page.token_delete, name="token-delete"),
 ]

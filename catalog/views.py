@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from catalog import additions, approvals
+from catalog import additions, approvals, policies, removal
 from catalog.forms import RejectForm, SettingsForm
 from catalog.installation_pages import progress_of
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings
@@ -21,12 +22,10 @@ from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
 from catalog.token_page import say_what_was_added
 from tokens.models import Asset, ContentToken
-from tokens.policies import POLICY_FIELDS
 from vppportal.activity.models import Entry
 from vppportal.lists import Bulk, Empty, Listed, selected
 
 HISTORY_SHOWN = 20
-POLICY_HEADINGS = {"remove_on_": "Remove app on: ", "revoke_on_": "Revoke license on: "}
 NOTHING_TO_ADD = Empty(
     "Nothing to add by hand",
     "Everything your VPP tokens own is in the App Catalog, or on its way into it by itself.",
@@ -68,7 +67,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "app": app,
         "listing": app.listing,
         "assets": assets.order_by("token__name", "pricing_param"),
-        "policies": [(_policy(app, name), getattr(app, name)) for name in POLICY_FIELDS],
+        "policies": [(policies.named(name), getattr(app, name)) for name in policies.OF_AN_APP],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
         **progress_of(app),
     }
@@ -79,7 +78,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required("catalog.approve_app", raise_exception=True)
 def app_approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve an app."""
-    app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
+    app = get_object_or_404(App.objects.kept().select_related("listing"), pk=pk)
     if approvals.approve(app, request.user):
         messages.success(request, f"“{app}” is approved.")
     else:
@@ -99,7 +98,7 @@ def apps_approve(request: HttpRequest) -> HttpResponse:
 @permission_required("catalog.approve_app", raise_exception=True)
 def app_reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Reject an app, with a reason."""
-    app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
+    app = get_object_or_404(App.objects.kept().select_related("listing"), pk=pk)
     form = RejectForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         if approvals.reject(app, request.user, form.cleaned_data["reason"]):
@@ -119,6 +118,31 @@ def app_reject(request: HttpRequest, pk: int) -> HttpResponse:
         "is_grave": True,
     }
     return render(request, "confirm.html", context, status=422 if form.errors else 200)
+
+
+@permission_required("catalog.delete_app", raise_exception=True)
+def app_delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete an app from the catalog, after saying what goes with it."""
+    app = get_object_or_404(App.objects.kept().select_related("listing"), pk=pk)
+    if request.method == "POST":
+        if removal.delete_app(app, cast(User, request.user)):
+            messages.success(request, _what_became_of(app))
+        return redirect("catalog")
+    in_force = app.distributions.in_force().count()
+    ends = f"{in_force:,} distribution{' of it ends' if in_force == 1 else 's of it end'}."
+    context = {
+        "title": f"Delete “{app}”?",
+        "sentences": [
+            "The app leaves the App Catalog and all lists at once.",
+            *([ends] if in_force else []),
+            *removal.consequences_of_delete(app).sentences(),
+            "No VPP token brings it back by itself; it can be added again by hand.",
+        ],
+        "verb": "Delete this app",
+        "back": app.get_absolute_url(),
+        "is_grave": True,
+    }
+    return render(request, "confirm.html", context)
 
 
 @permission_required("catalog.add_app", raise_exception=True)
@@ -153,11 +177,13 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
     return render(request, "form.html", context)
 
 
-def _policy(app: App, name: str) -> str:
-    """Return the name of a policy together with the heading it has on the Policies tab."""
-    heading = next((words for start, words in POLICY_HEADINGS.items() if name.startswith(start)), "")
-    field: Any = app._meta.get_field(name)
-    return f"{heading}{field.verbose_name}"
+def _what_became_of(app: App) -> str:
+    """Return that an app is deleted, and where to watch it go from the devices."""
+    said = f"“{app}” is deleted."
+    if not app.installations.exists():
+        return said
+    url = reverse("installations", args=[app.pk])
+    return format_html('{} <a href="{}">See how far its removal from devices is.</a>', said, url)
 
 
 def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
@@ -23,6 +24,7 @@ from tokens import registration, tasks
 from tokens.diagnosis import diagnose
 from tokens.forms import AddTokenForm, EditTokenForm, RenewTokenForm
 from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun
+from tokens.policies import POLICY_FIELDS
 from tokens.registration import Refused
 from tokens.tables import TokenFilter, TokenTable, token_rows
 from vppportal.lists import Empty, Listed
@@ -76,7 +78,7 @@ def token_edit(request: HttpRequest, pk: int) -> HttpResponse:
         return render(request, "tokens/edit.html", context)
     if "search_choices" not in data and form.is_valid():
         if _edit(token, form, by=cast(User, request.user)):
-            messages.success(request, f"“{form.cleaned_data['name']}” is saved.")
+            messages.success(request, _saved(token, form))
             return redirect(token)
         if not form.errors:
             data["version"] = str(token.version)
@@ -164,6 +166,16 @@ def _renew(token: ContentToken, form: RenewTokenForm, *, by: User) -> bool:
         return False
     nudge(tasks.sync_token, run.pk)
     return True
+
+
+def _saved(token: ContentToken, form: EditTokenForm) -> str:
+    """Return that a token is saved; its policies count for new apps, so those it has added are offered them, too."""
+    said = f"“{form.cleaned_data['name']}” is saved."
+    added = token.apps_added.filter(deleted_at=None).count()
+    if not added or not {*POLICY_FIELDS} & {*form.changed_data}:
+        return said
+    url, apps = reverse("token-policies", args=[token.pk]), "the app" if added == 1 else f"the {added:,} apps"
+    return format_html('{} <a href="{}">Apply its policies to {} it has added, too.</a>', said, url, apps)
 
 
 def _as_shown(token: ContentToken, name: str) -> str:
