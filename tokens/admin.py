@@ -10,8 +10,12 @@ from tokens.models import (
     ClientUser,
     ContentToken,
     Listing,
+    Notification,
+    Operation,
     PortalIdentity,
+    Quota,
     SyncRun,
+    Target,
 )
 from vppportal.readonly import ReadOnlyAdmin
 
@@ -109,6 +113,45 @@ class ClientUserAdmin(ReadOnlyAdmin):
     list_select_related = ["token"]
     search_fields = ["=client_user_id", "email"]
     show_full_result_count = False
+
+
+@admin.register(Operation)
+class OperationAdmin(ReadOnlyAdmin):
+    list_display = ["pk", "kind", "token", "asset", "step", "state", "sends", "created_at", "settled_at", "last_error"]
+    list_filter = ["kind", "step", "state"]
+    list_select_related = ["token", "asset"]
+    search_fields = ["=event_id", "token__name", "why"]
+    raw_id_fields = ["asset"]
+    show_full_result_count = False
+
+
+@admin.register(Target)
+class TargetAdmin(ReadOnlyAdmin):
+    """One row for each holder of each change: found by the exact serial number or client user id."""
+
+    list_display = ["operation", "asset", "serial_number", "client_user_id", "state", "number", "message"]
+    list_select_related = ["operation", "asset"]
+    search_fields = ["=serial_number", "=client_user_id"]
+    ordering = ["-pk"]
+    raw_id_fields = ["operation", "asset"]
+    show_full_result_count = False
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    list_display = ["notification_id", "token", "type", "state", "received_at"]
+    list_filter = ["type", "state"]
+    list_select_related = ["token"]
+    search_fields = ["=notification_id"]
+    ordering = ["-pk"]
+    show_full_result_count = False
+
+
+@admin.register(Quota)
+class QuotaAdmin(ReadOnlyAdmin):
+    list_display = ["token", "adam_id", "group", "limit"]
+    list_select_related = ["token", "group"]
+    search_fields = ["=adam_id", "token__name", "group__name"]
 
 
 @admin.register(PortalIdentity)
