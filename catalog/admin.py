@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from catalog.models import Addition, App, CatalogSettings
+from catalog.models import Addition, App, CatalogSettings, Distribution, Installation, Reconciliation
 from vppportal.readonly import ReadOnlyAdmin
 
 
@@ -23,6 +23,48 @@ class AdditionAdmin(ReadOnlyAdmin):
     list_filter = ["outcome"]
     list_select_related = ["token"]
     search_fields = ["=adam_id", "token__name"]
+    show_full_result_count = False
+
+
+@admin.register(Distribution)
+class DistributionAdmin(ReadOnlyAdmin):
+    list_display = ["pk", "app", "state", "license_kind", "when", "priority", "created_by", "created_at"]
+    list_filter = ["state", "when", "license_kind"]
+    list_select_related = ["app__listing", "created_by"]
+    search_fields = ["app__listing__name", "=app__adam_id"]
+
+
+@admin.register(Installation)
+class InstallationAdmin(ReadOnlyAdmin):
+    list_display = ["app", "device", "state", "reason", "license_kind", "holder", "since", "tries", "retry_at"]
+    list_filter = ["state", "license_kind"]
+    list_select_related = ["app__listing", "device"]
+    search_fields = ["=device__serial_number", "app__listing__name", "=holder"]
+    show_full_result_count = False
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    list_display = ["app", "state", "asked_at", "planned_at", "next_attempt_at", "last_error"]
+    list_filter = ["state"]
+    list_select_related = ["app__listing"]
+    search_fields = ["=app__adam_id", "app__listing__name"]
+
+
+@admin.register(Command)
+class CommandAdmin(ReadOnlyAdmin):
+    list_display = ["uuid", "kind", "device", "status", "created_at", "sent_at", "answered_at", "answer"]
+    list_filter = ["kind", "status"]
+    list_select_related = ["device"]
+    search_fields = ["=uuid", "=device__serial_number"]
+    show_full_result_count = False
+
+
+@admin.register(DeviceEvent)
+class DeviceEventAdmin(ReadOnlyAdmin):
+    list_display = ["event_id", "topic", "enrollment_id", "happened_at", "received_at", "state"]
+    list_filter = ["topic", "state"]
+    search_fields = ["=event_id", "=enrollment_id"]
     show_full_result_count = False
 
 
