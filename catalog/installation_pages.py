@@ -15,7 +15,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from catalog import distribution, removal
-from catalog.forms import ChosenForm
 from catalog.installation_tables import (
     InstallationFilter,
     InstallationTable,
@@ -25,6 +24,7 @@ from catalog.installation_tables import (
     line_rows,
 )
 from catalog.models import App, Installation, InstallState, Reconciliation
+from vppportal.chosen import ChosenForm
 from vppportal.lists import Bulk, Empty, Listed, selected
 from vppportal.work import WorkState
 
