@@ -218,9 +218,16 @@ CELERY_BEAT_SCHEDULE = {
     "pick up due work": {"task": "tokens.tasks.sweep", "schedule": 10.0},
     "ask for syncs that are due": {"task": "tokens.tasks.schedule_syncs", "schedule": 60.0},
     "add apps that are waiting": {"task": "catalog.tasks.sweep", "schedule": 10.0},
+    "pick up due imports": {"task": "vppportal.groups.tasks.sweep", "schedule": 10.0},
     "forget old drafts": {"task": "catalog.tasks.forget_old_drafts", "schedule": crontab(minute="25")},
     "look after devices": {"task": "catalog.tasks.look_after_devices", "schedule": 20.0},
+    "look after the channel to devices": {"task": "catalog.tasks.sweep_channel", "schedule": 10.0},
+    "forget old events": {"task": "catalog.tasks.forget_old_events", "schedule": crontab(hour="3", minute="30")},
     "forget old sync records": {"task": "tokens.tasks.forget_old_runs", "schedule": crontab(hour="3", minute="10")},
+    "forget old imports": {
+        "task": "vppportal.groups.tasks.forget_old_imports",
+        "schedule": crontab(hour="3", minute="20"),
+    },
 }
 
 # --- Who may come in -------------------------------------------------------------------------------------------------
