@@ -5,7 +5,16 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from catalog.models import Addition, App, CatalogSettings, Distribution, Installation, Reconciliation
+from catalog.models import (
+    Addition,
+    App,
+    CatalogSettings,
+    Command,
+    DeviceEvent,
+    Distribution,
+    Installation,
+    Reconciliation,
+)
 from vppportal.readonly import ReadOnlyAdmin
 
 

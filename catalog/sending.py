@@ -38,6 +38,11 @@ class Fate:
     may_help_again: bool = False
 
 
+def is_due() -> bool:
+    """Do commands wait to be sent, and is there a server to send them to?"""
+    return channel.is_configured() and Command.objects.due().filter(status=CommandStatus.QUEUED).exists()
+
+
 def send(limit: int = BATCH) -> int:
     """Send commands that are due, and return how many were taken up; 0 where there are none, or no MDM server."""
     if not channel.is_configured():

@@ -79,6 +79,11 @@ class Command(Work):
     def __str__(self) -> str:
         return f"{self.get_kind_display()} ({self.uuid})"
 
+    @property
+    def is_for_this_enrollment(self) -> bool:
+        """Is the device still enrolled as it was when the command was made?"""
+        return self.device.is_enrolled and self.device.enrollment_id == self.enrollment_id
+
 
 class DeviceEventQuerySet(WorkQuerySet["DeviceEvent"]):
     """Events as rows of work."""
