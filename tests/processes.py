@@ -139,7 +139,7 @@ class Valkey:
 class Simulator:
     """The simulator as a process, and a small client of its control address."""
 
-    def __init__(self, folder: Path, seed: int = 1) -> None:
+    def __init__(self, folder: Path, *options: str, seed: int = 1) -> None:
         self.samples = folder / "samples"
         arguments = [
             "--host",
@@ -150,11 +150,13 @@ class Simulator:
             str(self.samples),
             "--seed",
             str(seed),
+            *options,
         ]
         command = [sys.executable, "-m", "vppportal.simulator", *arguments]
         self.process = Process("simulator", command, dict(os.environ), folder)
         report = json.loads(eventually(self._report, START_WITHIN))
         self.url, self.apple, self.control = report["url"], report["apple"], report["control"]
+        self.mdm = report["mdm"]
         self.session = requests.Session()
 
     def _report(self) -> str:
