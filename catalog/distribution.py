@@ -21,9 +21,11 @@ from vppportal.activity.models import record, record_each
 def preview(distributions: Sequence[Distribution], *, replaces: Iterable[int] = ()) -> list[Verdict]:
     """Return what would happen to each target of these stored distributions if they were started now.
 
-    `replaces` names distributions in whose place they would come. What is in force competes for the same licenses.
+    `replaces` names distributions in whose place they would come: whom those serve now, too, is told of. What is in
+    force competes for the same licenses.
     """
-    wanted = {distribution.pk for distribution in distributions}
+    wanted, replaced = {distribution.pk for distribution in distributions}, list(replaces)
+    served = set(Installation.objects.filter(distribution__in=replaced).values_list("app", "device"))
     by_app: dict[int, list[Distribution]] = {}
     for distribution in distributions:
         by_app.setdefault(distribution.app_id, []).append(distribution)
@@ -31,8 +33,8 @@ def preview(distributions: Sequence[Distribution], *, replaces: Iterable[int] = 
     return [
         verdict
         for app_id, drafts in by_app.items()
-        for verdict in plan(gather(apps[app_id], drafts=drafts, replaces=replaces, people=True)).verdicts
-        if verdict.distribution_id in wanted
+        for verdict in plan(gather(apps[app_id], drafts=drafts, replaces=replaced, people=True)).verdicts
+        if verdict.distribution_id in wanted or (app_id, verdict.device_id) in served
     ]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 
-from catalog import additions, carrying_out
-from catalog.models import Reconciliation
+from catalog import additions, carrying_out, drafts, letters
+from catalog.models import Letter, Reconciliation
 from tokens.models import ContentToken
 from vppportal.work import LeaseLost, nudge
 
@@ -23,11 +23,15 @@ def add_apps(token_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find apps that wait to be added and apps that are to be planned anew, whether or not anybody said so."""
+    """Find apps to be added, apps to be planned anew and people to be told, whether or not anybody said so."""
     for token_id in additions.tokens_with_work():
         nudge(add_apps, token_id)
     if Reconciliation.objects.due().exists():
         nudge(reconcile_due)
+    for distribution_id in letters.to_write():
+        nudge(write_letters, distribution_id)
+    if Letter.objects.due().exists():
+        nudge(send_letters)
 
 
 @shared_task
@@ -38,3 +42,23 @@ def reconcile_due() -> None:
             carrying_out.reconcile(rows[0])
         except LeaseLost:
             log.info("reconciliation_taken_over", app=rows[0].app_id)
+
+
+@shared_task
+def write_letters(distribution_id: int) -> None:
+    """Write the letters about a distribution that tells its people, and have them sent."""
+    if letters.write(distribution_id):
+        nudge(send_letters)
+
+
+@shared_task
+def send_letters() -> None:
+    """Send the letters that are due, some people at a time."""
+    while letters.send_due():
+        pass
+
+
+@shared_task
+def forget_old_drafts() -> None:
+    """Forget forms that were previewed and never put into force."""
+    drafts.forget_old()

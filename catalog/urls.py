@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import path
 
-from catalog import device_page, home, installation_pages, person_page, policy_pages, token_page, views
+from catalog import (
+    device_page,
+    distribute_pages,
+    distribution_pages,
+    home,
+    installation_pages,
+    person_page,
+    policy_pages,
+    token_page,
+    views,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -14,7 +24,37 @@ urlpatterns = [
     path("catalog/approve/", views.apps_approve, name="apps-approve"),
     path("catalog/settings/", views.catalog_settings, name="catalog-settings"),
     path("catalog/line/", installation_pages.line, name="line"),
+    path("catalog/distribute/", distribute_pages.apps_distribute, name="apps-distribute"),
+    path("catalog/distributions/", distribution_pages.distributions, name="distributions"),
+    path("catalog/distributions/stop/", distribution_pages.distributions_stop, name="distributions-stop"),
+    path(
+        "catalog/distributions/<uuid:submission>/preview/",
+        distribute_pages.distribution_preview,
+        name="distribution-preview",
+    ),
+    path(
+        "catalog/distributions/<uuid:submission>/start/", distribute_pages.distribution_start, name="distribution-start"
+    ),
+    path(
+        "catalog/distributions/<uuid:submission>/discard/",
+        distribute_pages.distribution_discard,
+        name="distribution-discard",
+    ),
+    path("catalog/distributions/<int:pk>/", distribution_pages.distribution, name="distribution"),
+    path(
+        "catalog/distributions/<int:pk>/progress/",
+        distribution_pages.distribution_progress,
+        name="distribution-progress",
+    ),
+    path("catalog/distributions/<int:pk>/edit/", distribute_pages.distribution_edit, name="distribution-edit"),
+    path("catalog/distributions/<int:pk>/pause/", distribution_pages.distribution_pause, name="distribution-pause"),
+    path("catalog/distributions/<int:pk>/resume/", distribution_pages.distribution_resume, name="distribution-resume"),
+    path("catalog/distributions/<int:pk>/stop/", distribution_pages.distribution_stop, name="distribution-stop"),
+    path(
+        "catalog/distributions/<int:pk>/letters/", distribution_pages.distribution_letters, name="distribution-letters"
+    ),
     path("catalog/<int:pk>/", views.app, name="app"),
+    path("catalog/<int:pk>/distribute/", distribute_pages.app_distribute, name="app-distribute"),
     path("catalog/<int:pk>/approve/", views.app_approve, name="app-approve"),
     path("catalog/<int:pk>/reject/", views.app_reject, name="app-reject"),
     path("catalog/<int:pk>/policies/", policy_pages.app_policies, name="app-policies"),

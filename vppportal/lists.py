@@ -7,11 +7,11 @@ includes the same `_list.html` that the refresh sends.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import django_filters
 import django_tables2 as tables
@@ -72,18 +72,33 @@ class Search(django_filters.CharFilter):
         return rows
 
 
+class Narrowing(Protocol):
+    """What a list needs of a set of filters; those of django-filter are such sets."""
+
+    def __init__(self, data: Any, rows: Any, *, request: HttpRequest) -> None: ...
+
+    @property
+    def form(self) -> forms.Form:
+        """The form of the filters."""
+
+    @property
+    def qs(self) -> Any:
+        """The rows that match."""
+
+
 class Listed:
-    """A list as one request asked for it.
+    """A list as one request asked for it; `rows` come from the database or, as a list, from memory.
 
     `working` says that rows are still coming (the fragment then refreshes itself), `unknown` why nothing can be shown.
+    `fetch` gets the rows about to be shown, to put on them what would be too much to look up for all.
     """
 
     def __init__(
         self,
         request: HttpRequest,
         table_class: type[tables.Table],
-        filterset_class: type[django_filters.FilterSet],
-        rows: QuerySet[Any],
+        filterset_class: type[Narrowing],
+        rows: QuerySet[Any] | list[Any],
         *,
         empty: Empty,
         file_name: str,
@@ -91,8 +106,9 @@ class Listed:
         unknown: str = "",
         bulk: Iterable[Bulk] = (),
         hides: Iterable[str] = (),
+        fetch: Callable[[list[Any]], None] | None = None,
     ) -> None:
-        self.request = request
+        self.request, self.fetch = request, fetch
         self.filterset = filterset_class(request.GET, rows, request=request)
         # A window over the list may have fields of the same names.
         self.filterset.form.auto_id = "filter_%s"
@@ -186,6 +202,8 @@ class Listed:
             self.table.paginate(page=int(page) if is_key(page) else 1, per_page=per_page)
         except EmptyPage:
             self.table.page = self.table.paginator.page(self.table.paginator.num_pages)
+        if self.fetch:
+            self.fetch([row.record for row in self.table.page.object_list])
 
     def _export(self) -> StreamingHttpResponse:
         name = f"{self.file_name}-{timezone.localdate():%Y-%m-%d}.csv"
@@ -197,10 +215,13 @@ class Listed:
 
     def _csv_lines(self) -> Iterator[str]:
         writer = csv.writer(_Line())
-        rows = self.table.data.data.iterator(chunk_size=CHUNK)
+        found = self.table.data.data
+        rows = found.iterator(chunk_size=CHUNK) if isinstance(found, QuerySet) else iter(found)
         # Without its mark Excel takes the file for Latin-1.
         yield "\ufeff" + writer.writerow(next(iter(self._table([]).as_values())))
         while chunk := list(islice(rows, CHUNK)):
+            if self.fetch:
+                self.fetch(chunk)
             for values in islice(self._table(chunk).as_values(), 1, None):
                 yield writer.writerow([defused(value) for value in values])
 

@@ -31,15 +31,20 @@ class Kind:
     many: str
     url: str
 
-    def offer(self, chosen: Iterable[str], search: str) -> dict[str, Any]:
-        """Return the chosen rows, the first rows that match a search, and how many match in all."""
-        keys = [key for key in chosen if is_key(key)]
-        matches = self.rows.exclude(pk__in=keys)
+    def matching(self, search: str) -> QuerySet[Any]:
+        """Return the rows in which every word of a search occurs somewhere."""
+        matches = self.rows
         for word in search.split()[:8]:
             anywhere = Q()
             for field in self.searched:
                 anywhere |= Q(**{f"{field}__icontains": word})
             matches = matches.filter(anywhere)
+        return matches
+
+    def offer(self, chosen: Iterable[str], search: str) -> dict[str, Any]:
+        """Return the chosen rows, the first rows that match a search, and how many match in all."""
+        keys = [key for key in chosen if is_key(key)]
+        matches = self.matching(search).exclude(pk__in=keys)
         ticked = list(self.rows.filter(pk__in=keys)) if keys else []
         offered = list(matches[:OFFERED])
         hints = self.hints([*ticked, *offered])
