@@ -5,7 +5,7 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 
-from catalog import additions, carrying_out, drafts, letters
+from catalog import additions, carrying_out, chasing, commands, drafts, events, inviting, letters, removal, sending
 from catalog.models import Letter, Reconciliation
 from tokens.models import ContentToken
 from vppportal.work import LeaseLost, nudge
@@ -62,3 +62,50 @@ def send_letters() -> None:
 def forget_old_drafts() -> None:
     """Forget forms that were previewed and never put into force."""
     drafts.forget_old()
+
+
+@shared_task
+def look_after_devices() -> None:
+    """Show invitations on devices, release retired ones that have nothing left, and forget apps that are gone."""
+    inviting.show_on_devices()
+    removal.release_retired()
+    removal.purge_deleted()
+
+
+@shared_task
+def apply_events() -> None:
+    """Apply what the MDM server told, until nothing is left."""
+    events.is_being_applied()
+    while events.apply_due():
+        pass
+
+
+@shared_task
+def send_commands() -> None:
+    """Send the commands that are due, until none is left."""
+    while sending.send():
+        pass
+
+
+@shared_task
+def chase_commands() -> None:
+    """Look after the commands that devices have not answered."""
+    while chasing.chase():
+        pass
+
+
+@shared_task
+def sweep_channel() -> None:
+    """Find events to be applied, commands to be sent and silent ones, whether or not anybody said so."""
+    if events.are_due():
+        nudge(apply_events)
+    if sending.is_due():
+        nudge(send_commands)
+    if chasing.is_due():
+        nudge(chase_commands)
+
+
+@shared_task
+def forget_old_events() -> None:
+    """Delete events after 14 days and closed commands after 90."""
+    commands.forget()

@@ -79,13 +79,11 @@ def read(body: Mapping[str, Any], now: datetime) -> Report:
     told = body.get("acknowledge_event") or body.get("checkin_event") or {}
     if not isinstance(told, Mapping):
         raise Unreadable("it tells of nothing")
-    ids = told.get("ids") if isinstance(told.get("ids"), Mapping) else {}
-    # Before 0.9 there were no ids.
+    ids = _members(told.get("ids"))  # before 0.9 there were none
     enrollment_id = _text(ids, "id", 127) or _text(told, "enrollment_id", 127) or _text(told, "udid", 127)
     event_id, topic = _text(body, "event_id", 100), _text(body, "topic", 40)
     if not (event_id and topic and enrollment_id):
         raise Unreadable("it says not what happened to whom")
-    parameters = told.get("url_params")
     return Report(
         event_id=event_id,
         topic=topic,
@@ -95,9 +93,13 @@ def read(body: Mapping[str, Any], now: datetime) -> Report:
         parent_id=_text(ids, "parent_id", 127),
         status=_text(told, "status", 40),
         command_uuid=_uuid(told.get("command_uuid")),
-        owner=_text(parameters, "owner", 254) if isinstance(parameters, Mapping) else "",
+        owner=_text(_members(told.get("url_params")), "owner", 254),
         raw_payload=told["raw_payload"] if isinstance(told.get("raw_payload"), str) else "",
     )
+
+
+def _members(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _text(members: Mapping[str, Any], name: str, longest: int) -> str:
