@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from catalog import (
+    channel_page,
     device_page,
     distribute_pages,
     distribution_pages,
@@ -14,6 +15,7 @@ from catalog import (
     policy_pages,
     token_page,
     views,
+    webhooks,
 )
 
 urlpatterns = [
@@ -69,6 +71,9 @@ urlpatterns = [
     path("catalog/<int:pk>/installations/stop/", installation_pages.installations_stop, name="installations-stop"),
     #
     path("people/<int:pk>/", person_page.person, name="person"),
+    path("devices/channel/", channel_page.device_channel, name="device-channel"),
+    path("devices/channel/test/", channel_page.device_channel_test, name="device-channel-test"),
+    path("mdm/events/", webhooks.mdm_events, name="mdm-events"),
     path("devices/<int:pk>/", device_page.device, name="device"),
     path("devices/<int:pk>/wipe/", device_page.device_wipe, name="device-wipe"),
     path("devices/<int:pk>/lift/", device_page.device_lift, name="device-lift"),
