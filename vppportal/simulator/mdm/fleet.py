@@ -19,7 +19,9 @@ from vppportal.simulator.timetable import Timetable
 if TYPE_CHECKING:
     from vppportal.simulator.world import World
 
-LONGEST_PAUSE = 5.0
+OK = 200
+# A portal that is not up yet is looked for often; one that does not want to hear is left in peace.
+LONGEST_PAUSE, LONGEST_PEACE = 5.0, 120.0
 
 
 class Fleet:
@@ -75,17 +77,18 @@ class Fleet:
         with self.lock:
             if device.enrollment != enrollment or not device.is_enrolled:
                 return
-            again = partial(self._check_in, device, enrollment, tell=tell, pause=min(LONGEST_PAUSE, pause * 2))
+            again = partial(self._check_in, device, enrollment, tell=tell)
             if self.world.gate.is_shut:
-                self.timetable.after(pause, again)
+                self.timetable.after(pause, partial(again, pause=pause))
                 return
-            heard: list[bool] = []
+            heard: list[int] = []
 
-            def told(is_taken: bool) -> None:
+            def told(status: int) -> None:
                 # With events delivered twice this is called more often than twice; the first two count.
-                heard.append(is_taken)
-                if len(heard) == 2 and not all(heard):
-                    self.timetable.after(pause, again)
+                heard.append(status)
+                if len(heard) == 2 and heard != [OK, OK]:
+                    longest = LONGEST_PEACE if all(heard) else LONGEST_PAUSE
+                    self.timetable.after(min(pause, longest), partial(again, pause=min(pause, longest) * 2))
 
             for members in (device.authenticate(), device.token_update()):
                 self.mdm.check_in(self._message(device, members), tell=tell, told=told)

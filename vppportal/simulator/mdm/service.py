@@ -118,7 +118,7 @@ class Service:
             raise Failed(500)
 
     def check_in(self, message: Message, *, tell: bool = True, told: Told | None = None) -> None:
-        """Take a check-in; `told` hears whether the webhook of it was taken."""
+        """Take a check-in; `told` hears how the webhook of it was answered."""
         id, kind = message.ids["id"], str(message.members.get("MessageType"))
         members = message.event
         if kind == "Authenticate":

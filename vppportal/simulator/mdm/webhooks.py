@@ -27,7 +27,7 @@ SENDERS = 4
 KEPT = 30_000
 MODES = ("normal", "late", "twice", "never", "disorder")
 
-Told = Callable[[bool], None]
+Told = Callable[[int], None]
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Webhooks:
             self.outbox.put(None)
 
     def send(self, topic: str, device: str, members: dict[str, Any], told: Told | None = None) -> None:
-        """Tell one event; `told` hears whether it was taken with a 200, unless it is withheld."""
+        """Tell one event; `told` hears the answer's status, unless it is withheld."""
         # Not drawn from the seed: a portal that outlives this process would take a repeated id for a repeated event.
         id = os.urandom(8).hex()
         body = encode({"topic": topic, "event_id": id, "created_at": nanoseconds(time.time_ns()), **members})
@@ -139,10 +139,10 @@ class Webhooks:
         while event := self.outbox.get():
             status = post(self.url, event.body, event.signature)
             event.statuses.append(status)
-            is_taken = status == http.HTTPStatus.OK
-            event.state = "delivered" if is_taken or event.state == "delivered" else "lost"
+            is_taken = status == http.HTTPStatus.OK or event.state == "delivered"
+            event.state = "delivered" if is_taken else "lost"
             if event.told:
-                event.told(is_taken)
+                event.told(status)
             with self.lock:
                 self.under_way = max(0, self.under_way - 1)
 
