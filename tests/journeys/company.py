@@ -67,7 +67,7 @@ class Company:
     def app(self, *locations: str, licenses: int, adam_id: str = "") -> int:
         """Buy licenses of one app at each location; return its key in the catalog once it is there."""
         for location in locations:
-            bought = self.simulator.tell("add_app", location=location, adam_id=adam_id, count=licenses)
+            bought = self.simulator.tell("add-app", location=location, adamId=adam_id, count=licenses)
             adam_id = bought["adamId"]
             self.sync(location)
         return int(eventually(lambda: self._app(adam_id, len(locations)), WITHIN))
@@ -115,7 +115,7 @@ class Company:
             {"owner": people[pk].email, "account": people[pk].managed_apple_account or people[pk].email, **facts}
             for pk in owners
         ]
-        made = self.simulator.tell("mdm_add", devices=described or [facts] * number)["devices"]
+        made = self.simulator.tell("mdm-add", devices=described or [facts] * number)["devices"]
         ids = [device["id"] for device in made]
         return eventually(lambda: self._enrolled(ids), WITHIN)
 
@@ -172,8 +172,8 @@ class Company:
         """On how many of all devices the app really is."""
         with self.portal.database():
             bundle_id = App.objects.select_related("listing").get(pk=app).listing.bundle_id
-        found = self.simulator.ask("mdm_devices")["devices"]
+        found = self.simulator.ask("mdm-devices")["devices"]
         return sum(1 for device in found if bundle_id in device["installed"])
 
     def bought(self, location: str, app: int, number: int) -> None:
-        self.simulator.tell("buy", location=location, adam_id=self.adam_id(app), count=number)
+        self.simulator.tell("buy", location=location, adamId=self.adam_id(app), count=number)

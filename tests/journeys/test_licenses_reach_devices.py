@@ -86,8 +86,8 @@ def test_a_device_wiped_and_enrolled_again_keeps_its_one_license(company: Compan
     company.distribute(app, devices=devices)
     company.reaches(app, installed=1)
     (serial,) = company.serials(devices)
-    company.simulator.tell("mdm_wipe", devices=[serial])
-    company.simulator.tell("mdm_enroll", devices=[serial], new_id=True)
+    company.simulator.tell("mdm-wipe", devices=[serial])
+    company.simulator.tell("mdm-enroll", devices=[serial], newId=True)
     eventually(lambda: company.on_devices(app) == 1, WITHIN, every=0.2)
     company.reaches(app, installed=1)
     assert company.held(location) == [1]
@@ -126,6 +126,6 @@ def test_a_person_without_one_is_invited_and_licensed_after_accepting(company: C
     company.reaches(app, unregistered=1)
     with company.portal.database():
         client_user = eventually(lambda: ClientUser.objects.filter(person=person, status="Registered").first(), WITHIN)
-    company.simulator.tell("accept", location=location, client_user_id=client_user.client_user_id)
+    company.simulator.tell("accept", location=location, clientUserId=client_user.client_user_id)
     company.reaches(app, installed=1)
     assert company.held(location) == [1]
