@@ -10,7 +10,7 @@ from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from catalog.models import App, Installation, InstallState, Reason
+from catalog.models import App, Distribution, Installation, InstallState, Reason
 from vppportal.columns import NAMED, RIGHT, Cell, Number, Pill, When
 from vppportal.groups.models import Platform, UserGroup
 from vppportal.lists import Search
@@ -27,7 +27,7 @@ def installation_rows() -> QuerySet[Installation]:
 
 def line_rows() -> QuerySet[Installation]:
     """Return who waits for a license, each with the place in the line of its app."""
-    waiting = Installation.objects.filter(state=InstallState.IN_LINE)
+    waiting = Installation.objects.filter(state=InstallState.IN_LINE, app__deleted_at=None)
     earlier = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), device__lt=OuterRef("device"))
     ahead = waiting.filter(app=OuterRef("app")).filter(
         Q(priority__lt=OuterRef("priority")) | Q(priority=OuterRef("priority")) & earlier
@@ -97,6 +97,13 @@ class LineTable(tables.Table):
     value_device = InstallationTable.value_device
 
 
+def distributions_of_the_app(request: HttpRequest | None) -> QuerySet[Distribution]:
+    """Return the distributions that serve devices of the app the page is about."""
+    match = request.resolver_match if request else None
+    of_the_app = Distribution.objects.in_force().filter(app=match.kwargs["pk"] if match else None)
+    return of_the_app.select_related("app__listing")
+
+
 class InstallationFilter(django_filters.FilterSet):
     """Finds installations of an app."""
 
@@ -108,6 +115,7 @@ class InstallationFilter(django_filters.FilterSet):
         "device__owner__groups", queryset=UserGroup.objects.all(), label="User group", empty_label="All"
     )
     platform = django_filters.ChoiceFilter("device__platform", choices=Platform.choices, empty_label="All")
+    distribution = django_filters.ModelChoiceFilter(queryset=distributions_of_the_app, empty_label="All")
 
     class Meta:
         model = Installation

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.html import format_html
 
-from catalog.models import Addition, App, AppStatus, Outcome
+from catalog.models import Addition, App, AppStatus, Installation, InstallState, Outcome
 from catalog.rows import TYPES
 from tokens.models import Asset, ContentToken
 from vppportal.columns import ICON, NAMED, Cell, LicenseCount, Number, Pill, When
@@ -151,10 +151,17 @@ class AppFilter(django_filters.FilterSet):
         queryset=kept_tokens, method="by_token", empty_label="All", label="VPP token"
     )
     licenses = django_filters.ChoiceFilter(choices=LEFT, method=by_licenses, label="Licenses", empty_label="All")
+    installations = django_filters.ChoiceFilter(
+        choices=InstallState.choices, method="by_installations", empty_label="All", label="Installations"
+    )
 
     class Meta:
         model = App
         fields: list[str] = []
+
+    def by_installations(self, apps: QuerySet[App], name: str, state: str) -> QuerySet[App]:
+        """Keep the apps with installations in a state."""
+        return apps.filter(Exists(Installation.objects.filter(app=OuterRef("pk"), state=state)))
 
     def by_token(self, apps: QuerySet[App], name: str, token: ContentToken) -> QuerySet[App]:
         """Keep the apps a token holds licenses of."""

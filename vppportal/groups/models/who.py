@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Final
+
 from django.db import models
 from django.db.models.functions import Lower, Upper
 from django.urls import reverse
+from django.utils import timezone
+
+SILENCE: Final = timedelta(days=14)
 
 
 class UserGroup(models.Model):
@@ -100,6 +106,10 @@ class DeviceQuerySet(models.QuerySet["Device"]):
     def enrolled(self) -> DeviceQuerySet:
         """Devices that the MDM server can reach now."""
         return self.exclude(enrollment_id="").filter(unenrolled_at=None)
+
+    def silent(self) -> DeviceQuerySet:
+        """Devices that should answer, and were not seen for two weeks: lost, broken, or switched off."""
+        return self.enrolled().filter(retired_at=None, last_seen_at__lt=timezone.now() - SILENCE)
 
     def standing(self, standing: str) -> DeviceQuerySet:
         """Devices that stand so, each device in one of the five ways."""

@@ -1,0 +1,134 @@
+"""What needs a person: tokens, apps, installations, devices and people that wait for somebody. It looks down on all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.db.models import Count, OuterRef, Subquery
+from django.urls import reverse
+from django.utils import timezone
+
+from catalog.models import Addition, App, AppStatus, DeviceEvent, Distribution, Installation, InstallState, Outcome
+from catalog.rows import app_rows
+from catalog.tables import by_licenses
+from tokens.diagnosis import diagnose
+from tokens.models import ClientUser, ClientUserStatus, ContentToken, SyncRun
+from vppportal.groups.models import Device
+from vppportal.templatetags.portal import days_left, spoken
+from vppportal.work import WorkState
+
+SOON: Final = timedelta(days=30)
+QUIET: Final = timedelta(days=1)
+"""So long without a word from the MDM server, while devices are enrolled, something is wrong with it."""
+NAMED: Final = 3
+"""Of so many apps each is named; of more only their number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Something that needs a person: how bad it is (a tone of the status pills), what, and where to go."""
+
+    tone: str
+    sentence: str
+    url: str
+    step: str
+
+
+def needing_attention(viewer: PermissionsMixin | AbstractBaseUser | AnonymousUser) -> Iterator[Attention]:
+    """Yield what needs a person, as far as the viewer may see it; each kind costs one query, however much there is."""
+    may = viewer.has_perm  # type: ignore[union-attr]
+    yield from _tokens()
+    yield from _apps()
+    yield from _installations()
+    if may("groups.view_device"):
+        yield from _devices()
+    if may("groups.view_manageduser"):
+        yield from _invitations()
+
+
+def _tokens() -> Iterator[Attention]:
+    for token in ContentToken.objects.refused():
+        diagnosis = diagnose(token)
+        if diagnosis is not None:
+            yield Attention("red", diagnosis.headline, token.get_absolute_url(), "See what to do")
+    usable = ContentToken.objects.usable()
+    for token in usable.filter(expires_at__lt=timezone.now() + SOON).order_by("expires_at"):
+        sentence = f"“{token}” expires in {_number(max(0, days_left(token.expires_at)), 'day', 'days')}."
+        yield Attention("orange", sentence, reverse("token-renew", args=[token.pk]), "Renew")
+    for token in usable.filter(is_read_only=True):
+        sentence = f"Apple lets the account of “{token}” only read."
+        yield Attention("orange", sentence, token.get_absolute_url(), "See what to do")
+    newest = SyncRun.objects.filter(token=OuterRef("pk")).order_by("-pk").values("state")[:1]
+    for token in usable.annotate(last_state=Subquery(newest)).filter(last_state=WorkState.FAILED):
+        yield Attention("orange", f"The last sync of “{token}” failed.", token.get_absolute_url(), "Show")
+
+
+def _apps() -> Iterator[Attention]:
+    failed = Addition.objects.filter(outcome=Outcome.NOT_FOUND, token__deleted_at=None)
+    counted = failed.values_list("token", "token__name").annotate(number=Count("pk")).order_by("token__name")
+    for token_id, name, number in counted:
+        url = f"{reverse('token', args=[token_id])}?outcome={Outcome.NOT_FOUND}"
+        sentence = f"“{name}”: {_number(number, 'app is', 'apps are')} not found in the App Store."
+        yield Attention("orange", sentence, url, "Show")
+    if pending := App.objects.kept().filter(status=AppStatus.PENDING).count():
+        url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
+        yield Attention("yellow", f"{_number(pending, 'app is', 'apps are')} waiting for approval.", url, "Decide")
+    if empty := by_licenses(app_rows(), "licenses", "none_left").count():
+        url = f"{reverse('catalog')}?licenses=none_left"
+        yield Attention("yellow", f"{_number(empty, 'app is', 'apps are')} out of licenses.", url, "Show")
+
+
+def _installations() -> Iterator[Attention]:
+    of_apps = Installation.objects.filter(app__deleted_at=None)
+    failed = of_apps.filter(state=InstallState.FAILED).values_list("app", "app__listing__name")
+    counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
+    for app_id, name, number in counted if len(counted) <= NAMED else ():
+        url = f"{reverse('installations', args=[app_id])}?state={InstallState.FAILED}"
+        yield Attention("orange", f"“{name}” failed on {_number(number, 'device', 'devices')}.", url, "Show")
+    if len(counted) > NAMED:
+        failures = sum(number for *_, number in counted)
+        sentence = f"{failures:,} installations of {len(counted):,} apps failed."
+        yield Attention("orange", sentence, f"{reverse('catalog')}?installations={InstallState.FAILED}", "Show")
+    if waiting := of_apps.filter(state=InstallState.IN_LINE).count():
+        sentence = f"{_number(waiting, 'installation waits', 'installations wait')} for a license."
+        yield Attention("yellow", sentence, reverse("line"), "Show the line")
+
+
+def _devices() -> Iterator[Attention]:
+    yield from _channel()
+    if silent := Device.objects.silent().count():
+        sentence = f"{_number(silent, 'device was', 'devices were')} not seen for 14 days."
+        yield Attention("yellow", sentence, f"{reverse('devices')}?seen=silent", "Show")
+
+
+def _channel() -> Iterator[Attention]:
+    url = reverse("device-channel")
+    if not settings.NANOMDM_URL:
+        if Distribution.objects.in_force().exists():
+            sentence = "No MDM server is set up: apps are licensed, but reach no device."
+            yield Attention("red", sentence, url, "See what to do")
+        return
+    heard = DeviceEvent.objects.order_by("-pk").values_list("received_at", flat=True).first()
+    if heard is None:
+        yield Attention("yellow", "The MDM server has not told the portal anything yet.", url, "Show")
+    elif heard < timezone.now() - QUIET and Device.objects.enrolled().exists():
+        sentence = f"The MDM server was heard last {spoken(heard, timezone.now())}."
+        yield Attention("orange", sentence, url, "Show")
+
+
+def _invitations() -> Iterator[Attention]:
+    invited = ClientUser.objects.filter(status=ClientUserStatus.REGISTERED, person__isnull=False)
+    kept = invited.filter(token__deleted_at=None).values_list("token", "token__name")
+    for token_id, name, number in kept.annotate(number=Count("pk")).order_by("token__name"):
+        sentence = f"“{name}”: {_number(number, 'person has', 'people have')} not accepted Apple's invitation yet."
+        url = f"{reverse('token-people', args=[token_id])}?standing={ClientUserStatus.REGISTERED}&known=no"
+        yield Attention("yellow", sentence, url, "Show")
+
+
+def _number(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
