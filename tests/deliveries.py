@@ -47,4 +47,4 @@ def run(messages: Iterable[Message]) -> None:
 
 def sweep() -> None:
     """Let the timetable's sweepers look for work, once."""
-    run([("tokens.tasks.sweep", ()), ("catalog.tasks.sweep", ())])
+    run([(f"{app}.tasks.sweep", ()) for app in ("vppportal.groups", "tokens", "catalog")])

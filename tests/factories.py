@@ -40,7 +40,7 @@ from tokens.models import (
 )
 from tokens.secret import Secret
 from vppportal.activity.models import Entry
-from vppportal.groups.models import Device, ManagedUser, UserGroup
+from vppportal.groups.models import Device, Import, ImportKind, ImportPhase, ManagedUser, UserGroup
 from vppportal.work import WorkState
 
 PASSWORD = "correct horse battery staple"
@@ -110,6 +110,22 @@ class DeviceFactory(DjangoModelFactory):
     name = factory.Sequence(lambda n: f"iPad {n}")
     model = "iPad"
     os_version = "19.1"
+
+
+class ImportFactory(DjangoModelFactory):
+    """An import of people that was compared and waits for somebody's decision."""
+
+    class Meta:
+        model = Import
+
+    kind = ImportKind.PEOPLE
+    file_name = "people.csv"
+    encoding = "utf-8"
+    separator = ","
+    header = ["Name", "E-mail"]
+    total = 1
+    state = WorkState.DONE
+    phase = ImportPhase.REVIEW
 
 
 class ContentTokenFactory(DjangoModelFactory):

@@ -90,6 +90,7 @@ def address() -> Any:
         "group": UserGroupFactory(),
         "person": ManagedUserFactory(),
         "device": DeviceFactory(enrolled=True),
+        "import": ImportFactory(),
         "device-lift": DeviceFactory(enrolled=True, wiped_at=timezone.now()),
     }
 

@@ -19,6 +19,7 @@ KINDS = [
     ("usergroup", "User group"),
     ("manageduser", "Person"),
     ("device", "Device"),
+    ("import", "Import"),
 ]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.contrib import admin
 
-from vppportal.groups.models import Device, ManagedUser, UserGroup
+from vppportal.groups.models import Device, Import, ManagedUser, UserGroup
+from vppportal.readonly import ReadOnlyAdmin
 
 
 @admin.register(UserGroup)
@@ -28,3 +29,11 @@ class DeviceAdmin(admin.ModelAdmin):
     list_select_related = ["owner"]
     search_fields = ["serial_number", "name"]
     autocomplete_fields = ["owner"]
+
+
+@admin.register(Import)
+class ImportAdmin(ReadOnlyAdmin):
+    list_display = ["file_name", "kind", "phase", "state", "done", "total", "new", "changed", "bad", "requested_by"]
+    list_filter = ["kind", "phase", "state"]
+    list_select_related = ["requested_by"]
+    search_fields = ["file_name"]

@@ -29,10 +29,11 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A column with what its cells mean; `empty` is what a dash sets, None where there must be something."""
+    """A column with what its cells mean, what people are told about it, and what a dash sets, if it may."""
 
     column: Column
     read: Callable[[str], Any]
+    help: str
     empty: Any = None
     is_clearable: bool = True
 
@@ -183,8 +184,13 @@ def _serial_number(cell: str) -> str:
 GROUPS = Kind(
     UserGroup,
     (
-        Meaning(_column("name", "Name", "group", "groupname", "usergroup"), _text(120), is_clearable=False),
-        Meaning(_column("description", "Description", "notes", "comment"), _text(250), ""),
+        Meaning(
+            _column("name", "Name", "group", "groupname", "usergroup"),
+            _text(120),
+            "Tells which group it is, whatever the capitals.",
+            is_clearable=False,
+        ),
+        Meaning(_column("description", "Description", "notes", "comment"), _text(250), "Up to 250 characters.", ""),
     ),
     Lower,
     "user group",
@@ -196,16 +202,33 @@ PEOPLE = Kind(
         Meaning(
             _column("email", "E-mail", "emailaddress", "mail", "mailaddress", "useremail"),
             _address,
+            "Tells which person it is, whatever the capitals.",
             is_clearable=False,
         ),
-        Meaning(_column("name", "Name", "fullname", "displayname", "person"), _text(150), is_clearable=False),
+        Meaning(
+            _column("name", "Name", "fullname", "displayname", "person"),
+            _text(150),
+            "Needed for people who are new.",
+            is_clearable=False,
+        ),
         Meaning(
             _column("managed_apple_account", "Managed Apple Account", "managedappleid", "appleaccount", "appleid"),
             _address,
+            "An e-mail address.",
             "",
         ),
-        Meaning(_column("groups", "User groups", "group", "usergroup", "memberof"), _group_names, []),
-        Meaning(_column("is_active", "Active", "state", "status", "enabled"), _yes_or_no, is_clearable=False),
+        Meaning(
+            _column("groups", "User groups", "group", "usergroup", "memberof"),
+            _group_names,
+            "Names separated by ; or |. Groups that do not exist are made.",
+            [],
+        ),
+        Meaning(
+            _column("is_active", "Active", "state", "status", "enabled"),
+            _yes_or_no,
+            "Yes or no; people who left receive nothing more.",
+            is_clearable=False,
+        ),
     ),
     Lower,
     "person",
@@ -217,15 +240,28 @@ DEVICES = Kind(
         Meaning(
             _column("serial_number", "Serial number", "serial", "serialno", "sn", "deviceserialnumber"),
             _serial_number,
+            "Tells which device it is.",
             is_clearable=False,
         ),
-        Meaning(_column("name", "Name", "devicename"), _text(120), ""),
-        Meaning(_column("platform", "Platform", "os"), _choice(Platform, OTHER_PLATFORMS), is_clearable=False),
-        Meaning(_column("model", "Model", "modelname", "devicemodel"), _text(80), ""),
-        Meaning(_column("os_version", "OS version", "version", "osversionnumber"), _text(20), ""),
-        Meaning(_column("owner", "Owner", "owneremail", "email", "useremail", "user", "assignedto"), _address, None),
+        Meaning(_column("name", "Name", "devicename"), _text(120), "Up to 120 characters.", ""),
         Meaning(
-            _column("enrollment_type", "Enrollment type", "enrollment"), _choice(EnrollmentType, {}), is_clearable=False
+            _column("platform", "Platform", "os"),
+            _choice(Platform, OTHER_PLATFORMS),
+            "iOS (also for iPads), macOS, tvOS, visionOS or watchOS; iOS where a new device names none.",
+            is_clearable=False,
+        ),
+        Meaning(_column("model", "Model", "modelname", "devicemodel"), _text(80), "Such as iPad Air.", ""),
+        Meaning(_column("os_version", "OS version", "version", "osversionnumber"), _text(20), "Such as 18.2.", ""),
+        Meaning(
+            _column("owner", "Owner", "owneremail", "email", "useremail", "user", "assignedto"),
+            _address,
+            "The e-mail address of a person who is in the portal already.",
+        ),
+        Meaning(
+            _column("enrollment_type", "Enrollment type", "enrollment"),
+            _choice(EnrollmentType, {}),
+            "Device, user or shared; device where a new device names none.",
+            is_clearable=False,
         ),
     ),
     Upper,

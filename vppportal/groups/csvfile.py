@@ -91,7 +91,7 @@ class Source:
     def count(self) -> int:
         """Return how many lines there are; raise Unreadable when they are too many."""
         rows = 0
-        for rows, _ in enumerate(self.records(), 1):  # noqa: B007  (the last number is the count)
+        for rows, _ in enumerate(self.records(), 1):
             if rows > MOST_ROWS:
                 raise Unreadable(f"The file has more than {MOST_ROWS:,} lines. Split it into several files.")
         return rows
@@ -102,9 +102,7 @@ def examine(content: bytes, columns: Sequence[Column], key: Column) -> Source:
     if len(content) > LARGEST:
         raise Unreadable(f"The file is larger than {LARGEST // PIECE} MiB. Split it into several files.")
     if content.startswith(WORKBOOKS):
-        raise Unreadable(
-            "This is a workbook, not a CSV file. Save it as “CSV UTF-8” in your spreadsheet program first."
-        )
+        raise Unreadable("This is a workbook, no CSV file. Save it as “CSV UTF-8” in your spreadsheet program first.")
     encoding = _encoding(content)
     candidates = [_with_separator(content, encoding, separator, columns) for separator in SEPARATORS]
     source = max(candidates, key=lambda one: (sum(map(bool, one.columns)), len(one.header)))

@@ -8,7 +8,8 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 
-from vppportal.groups.models import Device, ManagedUser, UserGroup
+from vppportal.groups.csvfile import LARGEST, MOST_ROWS
+from vppportal.groups.models import Device, ImportKind, ManagedUser, UserGroup
 from vppportal.groups.picker import GroupsField
 
 
@@ -27,6 +28,28 @@ class PersonInput(forms.EmailInput):
                 "hx-target": "#suggested-people",
             }
         )
+
+
+class ImportForm(forms.Form):
+    """A CSV file of groups, people or devices."""
+
+    file = forms.FileField(
+        label="CSV file",
+        help_text=f"Up to {LARGEST // 1024 // 1024} MiB and {MOST_ROWS:,} lines, from any spreadsheet program.",
+        widget=forms.FileInput(attrs={"accept": ".csv,.txt,.tsv,text/csv"}),
+        error_messages={"empty": "The file is empty."},
+    )
+    replaces_groups = forms.BooleanField(
+        required=False,
+        label="The file's groups replace what is there",
+        help_text="Otherwise people join the groups the file names and leave none. "
+        "Either way, people the file does not name, or names without groups, stay where they are.",
+    )
+
+    def __init__(self, kind: ImportKind, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if kind != ImportKind.PEOPLE:
+            del self.fields["replaces_groups"]
 
 
 class GroupForm(forms.ModelForm):

@@ -7,8 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,7 +16,16 @@ from vppportal.groups.changes import keep, remove
 from vppportal.groups.forms import DeviceForm, GroupForm, PersonForm
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, Kind
-from vppportal.groups.tables import DeviceFilter, DeviceTable, GroupFilter, GroupTable, PersonFilter, PersonTable
+from vppportal.groups.tables import (
+    DeviceFilter,
+    DeviceTable,
+    GroupFilter,
+    GroupTable,
+    PersonFilter,
+    PersonTable,
+    group_rows,
+    people_rows,
+)
 from vppportal.lists import Empty, Listed
 
 Row = UserGroup | ManagedUser | Device
@@ -35,26 +42,8 @@ NO_DEVICES = Empty("No devices yet", "Add a device by its serial number.", icon=
 @permission_required("groups.view_usergroup", raise_exception=True)
 def groups(request: HttpRequest) -> HttpResponseBase:
     """List the user groups."""
-    rows = UserGroup.objects.annotate(
-        people_count=_count(UserGroup.people.through.objects.filter(usergroup=OuterRef("pk")), "usergroup"),
-        token_count=_count(
-            UserGroup.tokens.through.objects.filter(usergroup=OuterRef("pk"), contenttoken__deleted_at=None),
-            "usergroup",
-        ),
-    )
-    listed = Listed(request, GroupTable, GroupFilter, rows, empty=NO_GROUPS, file_name="user-groups")
+    listed = Listed(request, GroupTable, GroupFilter, group_rows(), empty=NO_GROUPS, file_name="user-groups")
     return listed.page_or_part(title="User groups", actions="groups/_group_add.html")
-
-
-@permission_required(["groups.view_usergroup", "groups.view_manageduser"], raise_exception=True)
-def group(request: HttpRequest, pk: int) -> HttpResponseBase:
-    """Show a user group: the people in it, and the tokens restricted to it."""
-    group = get_object_or_404(UserGroup, pk=pk)
-    empty = Empty("Nobody is in this group yet", "Open a person and tick this group there.", icon="people")
-    listed = Listed(
-        request, PersonTable, PersonFilter, _people().filter(groups=group), empty=empty, file_name="people-of-group"
-    )
-    return listed.page_or_part("groups/group.html", group=group, tokens=group.tokens.kept())
 
 
 @permission_required("groups.add_usergroup", raise_exception=True)
@@ -116,7 +105,7 @@ def device_choices(request: HttpRequest) -> HttpResponse:
 @permission_required("groups.view_manageduser", raise_exception=True)
 def people(request: HttpRequest) -> HttpResponseBase:
     """List the people."""
-    listed = Listed(request, PersonTable, PersonFilter, _people(), empty=NO_PEOPLE, file_name="people")
+    listed = Listed(request, PersonTable, PersonFilter, people_rows(), empty=NO_PEOPLE, file_name="people")
     return listed.page_or_part(title="People", actions="groups/_person_add.html")
 
 
@@ -205,18 +194,6 @@ def _delete(request: HttpRequest, row: Row, sentences: list[str], list_page: str
         "is_grave": True,
     }
     return render(request, "confirm.html", context)
-
-
-def _people() -> QuerySet[ManagedUser]:
-    return ManagedUser.objects.prefetch_related("groups").annotate(
-        device_count=_count(Device.objects.filter(owner=OuterRef("pk")), "owner")
-    )
-
-
-def _count(rows: QuerySet[Any], field: str) -> Coalesce:
-    """Count the rows of a subquery: joining them would multiply rows, and a page needs the numbers of 25 only."""
-    counted = rows.order_by().values(field).annotate(number=Count("*")).values("number")
-    return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def _number(count: int, one: str, many: str) -> str:

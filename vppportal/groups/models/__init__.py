@@ -8,10 +8,19 @@ from vppportal.groups.models.imports import (
     ImportPhase,
     RowOutcome,
 )
-from vppportal.groups.models.who import Device, EnrollmentType, ManagedUser, Platform, Standing, UserGroup
+from vppportal.groups.models.who import (
+    Device,
+    DeviceQuerySet,
+    EnrollmentType,
+    ManagedUser,
+    Platform,
+    Standing,
+    UserGroup,
+)
 
 __all__ = [
     "Device",
+    "DeviceQuerySet",
     "EnrollmentType",
     "Import",
     "ImportFile",

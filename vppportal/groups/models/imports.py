@@ -75,6 +75,19 @@ class Import(Work):
         return reverse("import", args=[self.pk])
 
     @property
+    def status(self) -> str:
+        """Where it stands, for people: failed, under way, waiting for a decision, or done."""
+        if self.state == WorkState.FAILED:
+            return "failed"
+        if self.is_open:
+            return "running"
+        return "review" if self.phase == ImportPhase.REVIEW else "done"
+
+    def get_status_display(self) -> str:
+        """Return the words for where it stands."""
+        return "Failed" if self.state == WorkState.FAILED else self.get_phase_display()
+
+    @property
     def is_in_review(self) -> bool:
         """Does it wait for somebody to look at the preview?"""
         return self.phase == ImportPhase.REVIEW and self.state == WorkState.DONE
