@@ -158,6 +158,9 @@ def _confirm(
     request: HttpRequest, title: str, sentences: list[str], keys: list[int], back: str, form: Any = None
 ) -> HttpResponse:
     consequences = removal.consequences_of_stop(Installation.objects.filter(distribution__in=keys))
+    others = Distribution.objects.in_force().exclude(pk__in=keys)
+    if others.filter(app__distributions__in=keys).exists():
+        sentences.append("A device that another distribution of the app includes keeps it all the same.")
     context = {
         "title": title,
         "sentences": [*sentences, *consequences.sentences()],

@@ -24,6 +24,8 @@ COUNTED: Final = {
     "failed": (InstallState.FAILED,),
 }
 
+SHOWN: Final = 10
+
 
 def distribution_rows() -> QuerySet[Distribution]:
     """Return all distributions that were ever started."""
@@ -43,6 +45,14 @@ def put_numbers_on(rows: list[Any]) -> None:
         row.audience = audiences[row.pk]
         for name, states in COUNTED.items():
             setattr(row, name, _sum(counted[row.pk], states))
+
+
+def app_distributions(app: App) -> list[Distribution]:
+    """Return the newest distributions of an app that are in force, with their numbers."""
+    in_force = app.distributions.in_force().select_related("app__listing", "created_by")
+    rows = list(in_force.order_by("-started_at", "-pk")[:SHOWN])
+    put_numbers_on(rows)
+    return rows
 
 
 def _sum(counted: dict[str, int], states: Iterable[str]) -> int:

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from catalog import additions, approvals, policies, removal
+from catalog.distribution_tables import app_distributions
 from catalog.forms import RejectForm, SettingsForm
 from catalog.installation_pages import progress_of
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings
@@ -36,7 +37,6 @@ NOTHING_TO_ADD = Empty(
 @permission_required("catalog.view_app", raise_exception=True)
 def catalog(request: HttpRequest) -> HttpResponseBase:
     """List the apps of the catalog."""
-    decides = request.GET.get("status") == AppStatus.PENDING and request.user.has_perm("catalog.approve_app")
     has_tokens = ContentToken.objects.kept().exists()
     listed = Listed(
         request,
@@ -53,7 +53,7 @@ def catalog(request: HttpRequest) -> HttpResponseBase:
             action_label="Apple VPP Licenses",
         ),
         file_name="app-catalog",
-        bulk=[Bulk(reverse("apps-approve"), "Approve", "check-lg")] if decides else (),
+        bulk=_bulk(request),
     )
     return listed.page_or_part(title="App Catalog", actions="catalog/_more.html")
 
@@ -69,6 +69,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "assets": assets.order_by("token__name", "pricing_param"),
         "policies": [(policies.named(name), getattr(app, name)) for name in policies.OF_AN_APP],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
+        "distributions": app_distributions(app),
         **progress_of(app),
     }
     return render(request, "catalog/app.html", context)
@@ -184,6 +185,15 @@ def _what_became_of(app: App) -> str:
         return said
     url = reverse("installations", args=[app.pk])
     return format_html('{} <a href="{}">See how far its removal from devices is.</a>', said, url)
+
+
+def _bulk(request: HttpRequest) -> list[Bulk]:
+    """Return what can be done to apps: those that wait can be decided on, the others can be distributed."""
+    if request.GET.get("status") == AppStatus.PENDING:
+        decides = request.user.has_perm("catalog.approve_app")
+        return [Bulk(reverse("apps-approve"), "Approve", "check-lg")] if decides else []
+    distributes = request.user.has_perm("catalog.distribute_app")
+    return [Bulk(reverse("apps-distribute"), "Distribute", "send")] if distributes else []
 
 
 def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:
