@@ -60,7 +60,7 @@ class Webhooks:
     """The events of all devices; a few threads, so that a slow receiver holds up no device."""
 
     def __init__(self, url: str, key: str, seed: int) -> None:
-        self.url, self.key, self.seed = url, key, seed
+        self.first_url, self.first_key, self.seed = url, key, seed
         self.lock = threading.Lock()
         self.timetable = Timetable("mdm webhooks")
         self.outbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -71,6 +71,7 @@ class Webhooks:
         """Forget what was sent, and deliver as usual from now on."""
         self.timetable.clear()
         with self.lock:
+            self.url, self.key = self.first_url, self.first_key
             self.manner = Manner()
             self.random = random.Random(f"mdm webhooks:{self.seed}")
             self.events: deque[Event] = deque(maxlen=KEPT)
