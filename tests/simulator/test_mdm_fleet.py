@@ -1,4 +1,4 @@
-"""Simulated devices come when pushed, put commands off, stay away, enroll again and leave; also ten thousand of them."""
+"""Simulated devices come when pushed, put commands off, stay away, enroll again and leave, ten thousand too."""
 
 from __future__ import annotations
 
