@@ -33,6 +33,7 @@ from tokens.models import (
     Operation,
     OperationKind,
     ProductType,
+    Quota,
     SyncPhase,
     SyncReason,
     SyncRun,
@@ -326,6 +327,18 @@ class OperationFactory(DjangoModelFactory):
     asset = factory.SubFactory(AssetFactory)
     token = factory.SelfAttribute("asset.token")
     kind = OperationKind.ASSIGN
+
+
+class QuotaFactory(DjangoModelFactory):
+    """At most ten licenses for a group."""
+
+    class Meta:
+        model = Quota
+
+    token = factory.SubFactory(ContentTokenFactory)
+    adam_id = factory.Sequence(lambda n: str(900_000_000 + n))
+    group = factory.SubFactory(UserGroupFactory)
+    limit = 10
 
 
 class DistributionFactory(DjangoModelFactory):
