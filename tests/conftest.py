@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 from django.conf import settings
 from pytest_django import DjangoDbBlocker
 
+from tests.channel import Channel
 from tests.locations import Location
+from tests.mailserver import MailServer
 from tests.portal import Portal, Template
 from tests.processes import Simulator, Valkey
 from tokens import connection
@@ -80,6 +83,14 @@ def sim(simulator_here: SimulatorHere, settings: Any) -> SimulatorHere:
 
 
 @pytest.fixture
+def channel(sim: SimulatorHere, settings: Any) -> Channel:
+    """The stand-in for NanoMDM, without a device so far; the portal takes it for its MDM server."""
+    settings.NANOMDM_URL = sim.mdm_url
+    settings.NANOMDM_API_KEY, settings.NANOMDM_WEBHOOK_KEY = sim.mdm_api_key, sim.mdm_webhook_key
+    return Channel(sim)
+
+
+@pytest.fixture
 def make_location(sim: SimulatorHere) -> Callable[..., Location]:
     """Make locations of any size in the simulator."""
     return lambda **size: Location(sim, sim.control("locations", **size)["key"])
@@ -89,6 +100,18 @@ def make_location(sim: SimulatorHere) -> Callable[..., Location]:
 def location(make_location: Callable[..., Location]) -> Location:
     """A small location: five apps held by three people and eight devices."""
     return make_location(assets=5, assignments=30, users=3, devices=8)
+
+
+@pytest.fixture
+def mail_server(settings: Any) -> Iterator[MailServer]:
+    """The mail server that the portal uses."""
+    with MailServer() as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = running.server_address[:2]
+        settings.EMAIL_TIMEOUT = 5
+        yield running
+        running.shutdown()
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ pytestmark = pytest.mark.django_db
 
 FOR_EVERYBODY = {
     "apple-notifications",
+    "mdm-events",
     "account_login",
     "account_inactive",
     "account_reset_password",
@@ -49,17 +50,18 @@ LEAST_ROLE = {
     "token-delete": "Token manager",
     "token-policies": "Token manager",
     "catalog-settings": "Token manager",
+    "device-channel-test": "Token manager",
 }
 READ_ONLY = {
     *("catalog", "app", "tokens", "token", "token-progress", "activity"),
     *("installations", "line"),
     *("group-choices", "person-choices", "device-choices"),
-    *("groups", "group", "people", "person", "person-suggestions", "devices", "device"),
+    *("groups", "group", "people", "person", "person-suggestions", "devices", "device", "device-channel"),
 }
 POST_ONLY = {
     *("token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"),
     *("installations-retry", "installations-install", "installations-stop"),
-    *("import-start", "import-discard", "group-people-remove"),
+    *("import-start", "import-discard", "group-people-remove", "device-channel-test"),
 }
 LISTS = ("tokens", "catalog", "line", "groups", "people", "devices", "imports", "activity")
 CEILING = 14

@@ -196,8 +196,6 @@ class MdmClient:
                 return _Answer(response.status_code, _json(raw))
         except Unreadable as flaw:
             return MdmUnavailable(f"The MDM server's answer cannot be read: {flaw}.")
-        except requests.exceptions.InvalidHeader:
-            return KeyRefused("The API key has characters in it that cannot be sent.")
         except (requests.Timeout, TimeoutError):
             return MdmUnavailable("The MDM server did not answer in time.")
         except (requests.RequestException, HTTPError, OSError, ValueError):

@@ -66,6 +66,14 @@ class Scripted:
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
 
+def _read(raw: bytes) -> Any:
+    """Return the JSON in a body, or the bytes of one that is something else."""
+    try:
+        return json.loads(raw) if raw else None
+    except ValueError:
+        return raw
+
+
 def _handler(scripted: Scripted) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -81,7 +89,7 @@ def _handler(scripted: Scripted) -> type[BaseHTTPRequestHandler]:
                 parts.path,
                 query,
                 {key.lower(): value for key, value in self.headers.items()},
-                json.loads(raw) if raw else None,
+                _read(raw),
                 time.monotonic(),
             )
             with scripted.lock:
@@ -93,7 +101,7 @@ def _handler(scripted: Scripted) -> type[BaseHTTPRequestHandler]:
                 with scripted.lock:
                     scripted.at_once -= 1
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_GET
 
         def answer(self, reply: Reply) -> None:
             time.sleep(reply.delay)
