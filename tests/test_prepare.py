@@ -1,4 +1,4 @@
-"""Preparing a start: the administrator is made once, static files are collected when they changed."""
+"""Preparing a start: administrator and sample company are made once, static files collected when they changed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from pytest_django import Settings
 
-from vppportal.prepare import collect_static, first_password_holds
+from vppportal.groups.models import Device, ManagedUser, UserGroup
+from vppportal.prepare import collect_static, first_password_holds, load_sample_company
 
 
 @pytest.mark.django_db
@@ -28,6 +29,30 @@ def test_a_later_start_leaves_the_administrator_alone():
     administrator.save()
     assert not first_password_holds("first-password")
     assert get_user_model().objects.get().check_password("changed-by-hand")
+
+
+@pytest.fixture
+def data(settings: Settings, tmp_path: Path) -> Path:
+    settings.DATA_DIR = tmp_path
+    return tmp_path
+
+
+@pytest.mark.django_db
+def test_the_sample_company_comes_with_groups_people_devices_and_owners(data: Path):
+    load_sample_company(1)
+    assert UserGroup.objects.count() == 3
+    assert ManagedUser.objects.count() == 30
+    assert ManagedUser.objects.filter(is_active=False).count() == 1
+    assert ManagedUser.objects.filter(groups=None).count() == 0
+    assert Device.objects.count() == 45
+    assert Device.objects.exclude(owner=None).count() == 36
+
+
+@pytest.mark.django_db
+def test_the_sample_company_does_not_come_where_there_are_people(data: Path):
+    ManagedUser.objects.create(name="Somebody", email="somebody@example.com")
+    load_sample_company(1)
+    assert (ManagedUser.objects.count(), Device.objects.count()) == (1, 0)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from vppportal.embedded import free_port
 
 pytestmark = pytest.mark.once
 PASSWORD = "first-password-of-the-tests"
+KEPT_SECRETS = ("admin-password", "secret-key", "redis-url", "nanomdm-api-key", "nanomdm-webhook-key")
 FROM_ELSEWHERE = {
     "DATABASE_URL",
     "REDIS_URL",
@@ -152,7 +153,8 @@ def test_the_runner_says_where_the_portal_is_and_how_to_get_in(start: Callable[.
     assert requests.get(f"{run.url}/login/", timeout=30).ok
     assert re.search(rf"http://127.0.0.1:\d+/\n  Sign in as    admin\n  Password      {PASSWORD} ", run.text)
     assert list((data / "samples").glob("*.vpptoken"))
-    modes = {name: stat.S_IMODE((data / name).stat().st_mode) for name in ("admin-password", "secret-key", "redis-url")}
+    assert list((data / "samples").glob("devices.csv"))
+    modes = {name: stat.S_IMODE((data / name).stat().st_mode) for name in KEPT_SECRETS}
     assert set(modes.values()) == {0o600}
 
 
