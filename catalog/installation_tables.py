@@ -20,6 +20,17 @@ LICENSES = [("device", "Device"), ("user", "User"), ("none", "Without a license"
 FIND = ("device__serial_number", "device__name", "device__model", "device__owner__name", "device__owner__email")
 
 
+class Why(Cell):
+    """Why an installation is where it is; where there is nothing to say the cell is empty."""
+
+    def __init__(self) -> None:
+        super().__init__("catalog/_reason.html", verbose_name="Reason", empty_values=())
+
+    def render(self, record: Installation, **named: Any) -> Any:
+        """Return the reason with what the device or Apple said."""
+        return super().render(record=record, **named) if record.reason or record.details or record.retry_at else ""
+
+
 def installation_rows() -> QuerySet[Installation]:
     """Return installations with their app, device, owner, and the token their license comes from."""
     return Installation.objects.select_related("app__listing", "device__owner", "asset__token")
@@ -50,11 +61,11 @@ class InstallationTable(tables.Table):
     )
     platform = tables.Column(accessor="device__platform", order_by=("device__platform", "device__os_version"))
     state = Pill()
-    reason = Cell("catalog/_reason.html", verbose_name="Reason", empty_values=())
+    reason = Why()
     license_kind = Cell("catalog/_license.html", verbose_name="License", empty_values=())
     since = When(verbose_name="Since")
     tries = Number()
-    version = tables.Column(default="not known")
+    version = tables.Column(empty_values=())
 
     class Meta:
         order_by = "device"
@@ -62,6 +73,10 @@ class InstallationTable(tables.Table):
     def render_platform(self, record: Installation) -> str:
         """Return the platform with the version of its operating system."""
         return platform_of(record)
+
+    def render_version(self, record: Installation) -> str:
+        """Return what the device reported; where the app is not installed there is nothing to know."""
+        return record.version or ("not known" if record.state == InstallState.INSTALLED else "")
 
     def value_reason(self, record: Installation) -> str:
         """Return the reason as one sentence."""
@@ -88,7 +103,7 @@ class LineTable(tables.Table):
     serial_number = tables.Column("Serial number", accessor="device__serial_number", visible=False)
     queued_at = When(verbose_name="Waits since", default="not known")
     priority = tables.Column(attrs=RIGHT)
-    reason = Cell("catalog/_reason.html", verbose_name="Reason", empty_values=())
+    reason = Why()
 
     class Meta:
         order_by = ("priority", "queued_at")
@@ -114,7 +129,9 @@ class InstallationFilter(django_filters.FilterSet):
     group = django_filters.ModelChoiceFilter(
         "device__owner__groups", queryset=UserGroup.objects.all(), label="User group", empty_label="All"
     )
-    platform = django_filters.ChoiceFilter("device__platform", choices=Platform.choices, empty_label="All")
+    platform = django_filters.ChoiceFilter(
+        "device__platform", choices=Platform.choices, label="Platform", empty_label="All"
+    )
     distribution = django_filters.ModelChoiceFilter(queryset=distributions_of_the_app, empty_label="All")
 
     class Meta:
@@ -145,7 +162,7 @@ class LineFilter(django_filters.FilterSet):
 def platform_of(installation: Installation) -> str:
     """Return a device's platform with the version of its operating system."""
     device = installation.device
-    return f"{device.get_platform_display()} {device.os_version}".strip()
+    return f"{device.platform} {device.os_version}".strip()
 
 
 def license_of(installation: Installation) -> str:

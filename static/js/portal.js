@@ -68,7 +68,7 @@
   document.addEventListener("htmx:beforeRequest", (event) => {
     const element = event.detail.elt;
     if (!element.matches("[data-polls]")) return;
-    const isInUse = one("input[name=selected]:checked, .dropdown-menu.show, details[open]", element);
+    const isInUse = one("input[name=selected]:checked, .tick:hover, .dropdown-menu.show, details[open]", element);
     if (document.hidden || isInUse) event.preventDefault();
   });
   document.addEventListener("visibilitychange", () => {
