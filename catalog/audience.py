@@ -66,9 +66,10 @@ def _counted(kind: str, keys: Sequence[int]) -> QuerySet[Any, Any]:
     target = field.m2m_reverse_field_name()
     name = f"{target}__{'serial_number' if target == 'device' else 'name'}"
     rows = field.remote_field.through.objects.filter(distribution__in=keys).order_by().values("distribution")
-    return rows.annotate(
+    counted: QuerySet[Any, Any] = rows.annotate(
         kind=Value(kind, CharField()), number=Count("pk"), name=Cast(Min(name), CharField())
     ).values_list("distribution", "kind", "number", "name")
+    return counted
 
 
 def _words(row: Distribution, told: Told) -> str:

@@ -20,7 +20,7 @@ LICENSES = [
     (LicenseKind.DEVICE, "Device: held by the serial number; nobody needs an Apple Account"),
     (
         LicenseKind.USER,
-        "User: held by the person, on all the person's devices; needs a Managed Apple Account or an accepted invitation",
+        "User: held by the person, who has a Managed Apple Account or accepts an invitation, on all the devices",
     ),
 ]
 TIMES = [
@@ -29,7 +29,7 @@ TIMES = [
 ]
 
 
-class DistributeForm(forms.ModelForm):
+class DistributeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to the type checker only
     """What an administrator wishes. `submission` makes a second click the same form."""
 
     submission = forms.UUIDField(widget=forms.HiddenInput())
@@ -63,7 +63,8 @@ class DistributeForm(forms.ModelForm):
         ]
 
     def __init__(self, *args: Any, submission: uuid.UUID | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"submission": submission or uuid.uuid4()}, **kwargs)
+        kwargs["initial"] = {"submission": submission or uuid.uuid4()}
+        super().__init__(*args, **kwargs)
 
     def clean(self) -> dict[str, Any]:
         """Return what was typed; a distribution to nobody is none."""

@@ -96,7 +96,7 @@ def _take_over(draft: Distribution, by: User) -> bool:
     """Give a distribution in force the audience and options of a draft; return False where it was stopped meanwhile."""
     with transaction.atomic():
         in_force = Distribution.objects.in_force().select_for_update(of=("self",), no_key=True)
-        row = in_force.select_related("app__listing").filter(pk=draft.replaces_id).first()
+        row = in_force.select_related("app__listing").filter(edits=draft).first()
         if row is None:
             return False
         changed = [_name(name) for name in OPTIONS if getattr(row, name) != getattr(draft, name)]

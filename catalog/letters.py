@@ -27,6 +27,10 @@ AT_ONCE: Final = 10
 """People a worker tells at a time: a slow mail server must not outlast their lease."""
 LAST_TRY: Final = 12
 """About half a day of trying."""
+FEW_TRIES: Final = 3
+"""Tries for an address that is refused for good; a mail server's configuration is wrong at times."""
+PERMANENT: Final = 500
+"""Answers of mail servers from here on are meant for good."""
 AWAY: Final = "The mail server cannot be reached."
 SHOWN: Final = 20
 
@@ -123,8 +127,9 @@ def _tell(
     try:
         mailbox.open()
         _message(person, [distributions[letter.distribution_id] for letter in current], mailbox).send()
-    except SMTPRecipientsRefused:
-        _give_up(current, "The mail server does not accept the address.")
+    except SMTPRecipientsRefused as error:
+        last = FEW_TRIES if all(code >= PERMANENT for code, _ in error.recipients.values()) else LAST_TRY
+        _put_off(current, "The mail server does not accept the address.", last)
     except SMTPResponseException as error:
         _put_off(current, f"The mail server does not take the mail: it answers {error.smtp_code}.")
     except (SMTPException, OSError):
@@ -168,14 +173,9 @@ def _message(person: ManagedUser, distributions: list[Distribution], mailbox: An
     return EmailMessage(subject, body, to=[person.email], connection=mailbox, headers=headers)
 
 
-def _put_off(letters: Iterable[Letter], trouble: str) -> None:
+def _put_off(letters: Iterable[Letter], trouble: str, last: int = LAST_TRY) -> None:
     for letter in letters:
-        if letter.attempt >= LAST_TRY:
+        if letter.attempt >= last:
             letter.fail(f"{trouble} It is not tried again by itself.")
         else:
             letter.postpone(trouble, backoff(letter.attempt, first=60))
-
-
-def _give_up(letters: Iterable[Letter], trouble: str) -> None:
-    for letter in letters:
-        letter.fail(trouble)

@@ -1,9 +1,9 @@
-"""What would happen to each target of some drafts, for people to read: sentences with numbers, and rows to look into."""
+"""What would happen to each target of some drafts, for people to read: sentences with numbers, and the rows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.models import Distribution, DistributionState
+from catalog.models import App, Distribution, DistributionState
 from tests.factories import (
     AppFactory,
     ContentTokenFactory,
@@ -22,6 +22,7 @@ from tests.factories import (
     bring_app,
 )
 from tests.signed_in import LIST, sign_in
+from tokens.models import ContentToken
 
 pytestmark = pytest.mark.django_db
 
@@ -34,6 +35,18 @@ def operator() -> Client:
 def typed(**fields: Any) -> dict[str, Any]:
     options = {"license_kind": "automatic", "when": "now", "priority": "100"}
     return {"submission": str(uuid.uuid4()), **options, **fields}
+
+
+def owned_app(token: ContentToken, **listing: Any) -> App:
+    """Return an app of the catalog that a token owns 100 licenses of."""
+    app = bring_app(token, **listing).app
+    assert app
+    return app
+
+
+def exported(browser: Client, address: str) -> str:
+    answer: Any = browser.get(address, {"export": "csv"})
+    return b"".join(answer.streaming_content).decode("utf-8-sig")
 
 
 def preview(browser: Client, pk: int, **fields: Any) -> Any:
@@ -95,7 +108,7 @@ def test_a_double_click_makes_one_draft(operator: Client) -> None:
 
 def test_the_preview_says_with_numbers_who_gets_a_license_from_which_token(operator: Client) -> None:
     token = ContentTokenFactory(name="Head office")
-    app = bring_app(token).app
+    app = owned_app(token)
     DeviceFactory.create_batch(3, enrolled=True)
     DeviceFactory(enrolled=True, os_version="12.0")
     DeviceFactory(platform="macOS", enrolled=True)
@@ -113,7 +126,7 @@ def test_the_preview_tells_those_outside_the_token_from_those_in_line(operator: 
     inside = UserGroupFactory()
     token = ContentTokenFactory(name="Sales only")
     token.restricted_to.add(inside)
-    app = bring_app(token).app
+    app = owned_app(token)
     token.assets.update(total=1, available=1, assigned=0)
     member = ManagedUserFactory(groups=[inside])
     DeviceFactory.create_batch(3, enrolled=True, owner=member)
@@ -128,7 +141,7 @@ def test_the_preview_tells_those_outside_the_token_from_those_in_line(operator: 
 
 
 def test_targets_are_found_by_what_happens_and_by_text(operator: Client) -> None:
-    app = bring_app(ContentTokenFactory()).app
+    app = owned_app(ContentTokenFactory())
     DeviceFactory(name="Till 1", enrolled=True, owner=ManagedUserFactory(name="Ada"))
     DeviceFactory(name="Till 2", enrolled=True, os_version="12.0")
     ManagedUserFactory(name="Ada Alone")
@@ -146,19 +159,19 @@ def test_targets_are_found_by_what_happens_and_by_text(operator: Client) -> None
 
 
 def test_the_list_of_targets_is_paged_and_exported_whole(operator: Client) -> None:
-    app = bring_app(ContentTokenFactory()).app
+    app = owned_app(ContentTokenFactory())
     DeviceFactory.create_batch(30, enrolled=True, owner=ManagedUserFactory(name="Ada"))
     page = preview(operator, app.pk, is_for_everyone="on")
     address = page.request["PATH_INFO"]
     assert len(rows(page)) == 25
     assert len(rows(operator.get(address, {"page": "2"}, headers=LIST))) == 5
-    file = b"".join(operator.get(address, {"export": "csv"}).streaming_content).decode("utf-8-sig")
+    file = exported(operator, address)
     assert file.count("Ada") == 30
     assert file.splitlines()[0] == "Device,Serial number,Person,E-mail,What happens,Why,License,VPP token"
 
 
 def test_a_preview_of_300_targets_costs_no_more_queries_than_one_of_3(operator: Client) -> None:
-    app = bring_app(ContentTokenFactory()).app
+    app = owned_app(ContentTokenFactory())
 
     def look() -> int:
         with CaptureQueriesContext(connection) as queries:
@@ -187,7 +200,7 @@ def test_back_to_the_form_keeps_everything_typed(operator: Client) -> None:
 
 
 def test_starting_twice_starts_once_and_leads_to_the_distribution(operator: Client) -> None:
-    app = bring_app(ContentTokenFactory()).app
+    app = owned_app(ContentTokenFactory())
     page = preview(operator, app.pk, is_for_everyone="on")
     start = f"/catalog/distributions/{page.context['submission']}/start/"
     first, second = operator.post(start, follow=True), operator.post(start, follow=True)
@@ -210,7 +223,7 @@ def test_discarding_leaves_nothing(operator: Client) -> None:
 
 def test_many_apps_are_one_form_and_those_not_approved_are_left_out(operator: Client) -> None:
     token = ContentTokenFactory()
-    apps = [bring_app(token, name=f"App {name}").app for name in "ABC"]
+    apps = [owned_app(token, name=f"App {name}") for name in "ABC"]
     waiting = AppFactory(pending=True)
     DeviceFactory.create_batch(2, enrolled=True)
     form = operator.post("/catalog/distribute/", {"selected": [app.pk for app in [*apps, waiting]]}, follow=True)
@@ -241,7 +254,7 @@ def test_too_many_apps_at_once_are_refused(operator: Client) -> None:
 
 
 def test_a_change_is_previewed_and_then_applied(operator: Client) -> None:
-    app = bring_app(ContentTokenFactory()).app
+    app = owned_app(ContentTokenFactory())
     kept, lost = (DeviceFactory(enrolled=True, name=name) for name in ("Kept", "Lost"))
     row = DistributionFactory(app=app)
     row.devices.add(kept, lost)

@@ -67,7 +67,8 @@ def test_distributions_are_found_by_app_state_and_group(operator: Client, runnin
 
 def test_the_list_is_exported_with_its_numbers(operator: Client, running: Distribution) -> None:
     install(running, installed=3)
-    file = b"".join(operator.get("/catalog/distributions/", {"export": "csv"}).streaming_content).decode()
+    answer: Any = operator.get("/catalog/distributions/", {"export": "csv"})
+    file = b"".join(answer.streaming_content).decode()
     assert "Keynote,Sales,Active,3,0,0,0" in file
 
 

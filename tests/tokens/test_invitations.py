@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-import socketserver
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,6 +12,7 @@ from django.utils import timezone
 
 from tests.deliveries import deliver
 from tests.factories import ClientUserFactory, ManagedUserFactory
+from tests.mailserver import MailServer
 from tokens import invitations, tasks
 from tokens.fields import Sealed
 from tokens.models import ClientUser, Invitation
@@ -22,50 +20,6 @@ from tokens.secret import Secret
 from vppportal.work import WorkState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sim")]
-
-
-class MailServer(socketserver.ThreadingTCPServer):
-    """A mail server that takes mails, or answers recipients and contents as it is told to."""
-
-    allow_reuse_address, daemon_threads = True, True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), MailHandler)
-        self.mails: list[str] = []
-        self.recipient, self.content = "250 OK", "250 OK"
-
-
-class MailHandler(socketserver.StreamRequestHandler):
-    server: MailServer
-
-    def handle(self) -> None:
-        self.say("220 here")
-        for line in self.rfile:
-            verb = line.decode().split()[0].upper()
-            if verb == "QUIT":
-                return self.say("221 bye")
-            if verb == "DATA":
-                self.say("354 go on")
-                lines = iter(lambda: self.rfile.readline().decode(), ".\r\n")
-                self.server.mails.append("".join(lines))
-                self.say(self.server.content)
-            else:
-                self.say(self.server.recipient if verb == "RCPT" else "250 OK")
-        return None
-
-    def say(self, answer: str) -> None:
-        self.wfile.write(f"{answer}\r\n".encode())
-
-
-@pytest.fixture
-def server(settings: Any) -> Iterator[MailServer]:
-    with MailServer() as running:
-        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = running.server_address[:2]
-        settings.EMAIL_TIMEOUT = 5
-        yield running
-        running.shutdown()
 
 
 def invited(**facts: Any) -> ClientUser:
@@ -77,14 +31,14 @@ def invited(**facts: Any) -> ClientUser:
     return row
 
 
-def test_everybody_gets_one_mail_over_few_connections(server: MailServer) -> None:
+def test_everybody_gets_one_mail_over_few_connections(mail_server: MailServer) -> None:
     rows = [invited() for _ in range(25)]
     while invitations.send_due():
         pass
-    assert len(server.mails) == 25
+    assert len(mail_server.mails) == 25
     for row in rows:
         code = re.compile(rf"code-of-{row.client_user_id}\b")
-        assert sum(bool(code.search(text)) for text in server.mails) == 1
+        assert sum(bool(code.search(text)) for text in mail_server.mails) == 1
     assert set(Invitation.objects.values_list("state", flat=True)) == {WorkState.DONE}
 
 
@@ -100,8 +54,8 @@ def test_a_server_that_is_away_is_tried_again(settings: Any) -> None:
     assert (row.invited_at, row.invitations) == (None, 0)
 
 
-def test_an_address_that_is_refused_is_not_tried_again(server: MailServer) -> None:
-    server.recipient = "550 nobody here"
+def test_an_address_that_is_refused_is_not_tried_again(mail_server: MailServer) -> None:
+    mail_server.recipient = "550 nobody here"
     invited()
     invitations.send_due()
     failed = Invitation.objects.get()
@@ -111,22 +65,22 @@ def test_an_address_that_is_refused_is_not_tried_again(server: MailServer) -> No
     )
 
 
-def test_a_server_that_does_not_take_a_mail_now_is_tried_again(server: MailServer) -> None:
-    server.content = "452 full"
+def test_a_server_that_does_not_take_a_mail_now_is_tried_again(mail_server: MailServer) -> None:
+    mail_server.content = "452 full"
     row = invited()
     invitations.send_due()
     waiting = Invitation.objects.get()
     assert waiting.state == WorkState.WAITING
     assert waiting.last_error == "The mail server does not take the mail: it answers 452."
-    server.content = "250 OK"
+    mail_server.content = "250 OK"
     Invitation.objects.update(next_attempt_at=timezone.now())
     invitations.send_due()
     row.refresh_from_db()
     assert row.invitations == 1
 
 
-def test_after_half_a_day_nobody_tries_any_more(server: MailServer) -> None:
-    server.content = "452 full"
+def test_after_half_a_day_nobody_tries_any_more(mail_server: MailServer) -> None:
+    mail_server.content = "452 full"
     invited()
     Invitation.objects.update(attempt=invitations.LAST_TRY - 1)
     invitations.send_due()
