@@ -79,6 +79,7 @@ def test_devices_nobody_saw_for_two_weeks_are_counted() -> None:
     DeviceFactory(enrolled=True, last_seen_at=long_ago, unenrolled_at=timezone.now())
     DeviceFactory(enrolled=True)
     assert said() == {"1 device was not seen for 14 days.": "/devices/?seen=silent"}
+    assert sign_in("Viewer").get("/devices/?seen=silent").context["list"].count == 1
 
 
 def test_people_who_have_not_accepted_lead_to_their_token() -> None:

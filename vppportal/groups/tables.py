@@ -143,11 +143,18 @@ class DeviceFilter(django_filters.FilterSet):
     platform = django_filters.ChoiceFilter(choices=Platform.choices, empty_label="All")
     os_version = Typed("OS version", lookup_expr="istartswith")
     enrollment_type = django_filters.ChoiceFilter(choices=EnrollmentType.choices, empty_label="All")
+    seen = django_filters.ChoiceFilter(
+        label="Last seen", choices=[("silent", "Not for 14 days")], empty_label="Whenever", method="that_are_silent"
+    )
     owned = WithOrWithout("Owner", Q(owner__isnull=False), having="With an owner", lacking="Shared")
 
     class Meta:
         model = Device
         fields: list[str] = []
+
+    def that_are_silent(self, devices: DeviceQuerySet, name: str, value: str) -> DeviceQuerySet:
+        """Keep devices that should answer and do not."""
+        return devices.silent()
 
     def that_stand(self, devices: DeviceQuerySet, name: str, value: str) -> DeviceQuerySet:
         """Keep devices that stand so."""
