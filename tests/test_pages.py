@@ -14,12 +14,16 @@ from django.utils import timezone
 
 from tests.factories import (
     AppFactory,
+    AssetFactory,
+    ClientUserFactory,
     ContentTokenFactory,
     DeviceFactory,
     EntryFactory,
     ImportFactory,
     InstallationFactory,
     ManagedUserFactory,
+    OperationFactory,
+    QuotaFactory,
     SyncRunFactory,
     UserFactory,
     UserGroupFactory,
@@ -49,18 +53,24 @@ LEAST_ROLE = {
     "token-renew": "Token manager",
     "token-delete": "Token manager",
     "token-policies": "Token manager",
+    "asset-quota-add": "Token manager",
+    "quota-edit": "Token manager",
+    "quota-delete": "Token manager",
     "catalog-settings": "Token manager",
     "device-channel-test": "Token manager",
 }
 READ_ONLY = {
     *("catalog", "app", "tokens", "token", "token-progress", "activity"),
     *("installations", "line"),
+    *("token-licenses", "token-people", "token-operations", "operation", "operation-progress"),
+    *("asset-holders", "asset-quotas"),
     *("group-choices", "person-choices", "device-choices"),
     *("groups", "group", "people", "person", "person-suggestions", "devices", "device", "device-channel"),
 }
 POST_ONLY = {
     *("token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"),
     *("installations-retry", "installations-install", "installations-stop"),
+    *("asset-revoke", "token-people-resend", "token-people-retire"),
     *("import-start", "import-discard", "group-people-remove", "device-channel-test"),
 }
 LISTS = ("tokens", "catalog", "line", "groups", "people", "devices", "imports", "activity")
@@ -84,11 +94,16 @@ CLOSED = [name for name in ALL if name not in FOR_EVERYBODY | WITHOUT_ROLE]
 def address() -> Any:
     """Return the address of a page, about a row that exists where it is about one."""
     token = ContentTokenFactory()
+    asset = AssetFactory(token=token)
     app = AppFactory(pending=True)
     rows: dict[str, Any] = {
         "app": app,
         "installations": app,
         "token": token,
+        "asset": (token, asset),
+        "quota": (token, asset, QuotaFactory(token=token, adam_id=asset.adam_id)),
+        "operation": (token, OperationFactory(asset=asset)),
+        "registration": (token, ClientUserFactory(token=token)),
         "group": UserGroupFactory(),
         "person": ManagedUserFactory(),
         "device": DeviceFactory(enrolled=True),
@@ -101,7 +116,8 @@ def address() -> Any:
             return reverse(name)
         except NoReverseMatch:
             row = rows.get(name) or rows[name.split("-")[0]]
-            return reverse(name, args=[row.pk])
+            path = row if isinstance(row, tuple) else (row,)
+            return reverse(name, args=[one.pk for one in path])
 
     return of
 
