@@ -113,7 +113,7 @@ def test_no_cell_of_the_file_is_a_formula(viewer: Client) -> None:
     assert row[:2] == ['\'=HYPERLINK("http://evil.example")', "'@SUM(1)"]
 
 
-@pytest.mark.parametrize("value", ["=1", "+1", "-1", "@a", "\ta", "\ra"])
+@pytest.mark.parametrize("value", ["=1", "+1", "-1", "@a", "\ta", "\ra", "'=1"])
 def test_what_a_spreadsheet_takes_for_a_formula_is_defused(value: str) -> None:
     assert defused(value) == f"'{value}"
 

@@ -234,8 +234,8 @@ class _Line:
 
 
 def defused(value: Any) -> Any:
-    """Return a CSV cell that no spreadsheet takes for a formula."""
-    if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+    """Return a CSV cell that no spreadsheet takes for a formula; an import takes exactly that apostrophe away again."""
+    if isinstance(value, str) and value.lstrip("'").startswith(FORMULA_STARTS):
         return f"'{value}"
     return value
 

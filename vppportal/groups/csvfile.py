@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from vppportal.lists import FORMULA_STARTS
+
 LARGEST: Final = 32 * 1024 * 1024
 MOST_ROWS: Final = 200_000
 SEPARATORS: Final = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -28,7 +30,6 @@ ENCODINGS: Final = {
     "cp1252": "Windows-1252",
 }
 WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 PIECE: Final = 1024 * 1024
 LONGEST_LINE: Final = 256 * 1024
 LONGEST_SHOWN: Final = 1000

@@ -17,12 +17,12 @@ from django.views.decorators.http import require_POST
 
 from vppportal.groups import importing, tasks
 from vppportal.groups.cells import KINDS
-from vppportal.groups.csvfile import ENCODINGS, FORMULA_STARTS, LARGEST, NOTHING, SEPARATORS, Unreadable
+from vppportal.groups.csvfile import ENCODINGS, LARGEST, NOTHING, SEPARATORS, Unreadable
 from vppportal.groups.forms import ImportForm
 from vppportal.groups.import_tables import ImportFilter, ImportTable, RowFilter, RowTable
 from vppportal.groups.models import Import, ImportKind, RowOutcome
 from vppportal.groups.picker import number
-from vppportal.lists import Empty, Listed
+from vppportal.lists import FORMULA_STARTS, Empty, Listed
 from vppportal.uploads import takes_uploads
 from vppportal.work import WorkState, nudge
 
@@ -37,14 +37,15 @@ def upload(kind: ImportKind) -> Callable[..., HttpResponse]:
     @takes_uploads(LONGEST_BODY, *spec.permissions)
     @permission_required(spec.permissions, raise_exception=True)
     def page(request: HttpRequest) -> HttpResponse:
-        form = ImportForm(kind, request.POST or None, request.FILES or None)
-        if request.method == "POST" and form.is_valid():
+        is_sent = request.method == "POST"
+        form = ImportForm(kind, request.POST, request.FILES) if is_sent else ImportForm(kind)
+        if is_sent and form.is_valid():
             job = _asked(kind, form, by=cast(User, request.user))
             if job is not None:
                 nudge(tasks.carry_out_import, job.pk)
                 return redirect(job)
-        status = 422 if request.method == "POST" else 200
-        return render(request, "groups/import_upload.html", {"form": form, "kind": kind, "spec": spec}, status=status)
+        context = {"form": form, "kind": kind, "spec": spec}
+        return render(request, "groups/import_upload.html", context, status=422 if is_sent else 200)
 
     return page
 

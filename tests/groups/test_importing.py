@@ -1,0 +1,350 @@
+"""Importing files: what goes in, what stays as it is, and that nothing is done twice or by two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tests.factories import DeviceFactory, ImportFactory, ManagedUserFactory, UserFactory, UserGroupFactory
+from vppportal.activity.models import Entry
+from vppportal.groups import importing
+from vppportal.groups.cells import KINDS
+from vppportal.groups.csvfile import Unreadable
+from vppportal.groups.importing import load
+from vppportal.groups.merging import BATCH
+from vppportal.groups.models import (
+    Device,
+    Import,
+    ImportedRow,
+    ImportFile,
+    ImportKind,
+    ImportPhase,
+    ManagedUser,
+    UserGroup,
+)
+from vppportal.groups.tasks import carry_out_import
+from vppportal.work import LeaseLost, WorkState
+
+pytestmark = pytest.mark.django_db
+GROUPS, PEOPLE, DEVICES = ImportKind.GROUPS, ImportKind.PEOPLE, ImportKind.DEVICES
+
+
+def counts(job: Import) -> tuple[int, int, int, int]:
+    return job.new, job.changed, job.same, job.bad
+
+
+def reasons(job: Import) -> list[tuple[int, str]]:
+    return [(row.line, error[2]) for row in job.rows.all() for error in row.errors]
+
+
+def people(number: int, *, name: str = "Person") -> bytes:
+    lines = [f"{name} {n};person{n}@x.example;Group {n % 7}" for n in range(number)]
+    return "\n".join(["name;email;groups", *lines]).encode()
+
+
+def asked(kind: ImportKind, content: bytes, **options: Any) -> Import:
+    return importing.ask(kind, content, "file.csv", by=UserFactory(role="Operator"), **options)
+
+
+def compared(kind: ImportKind, content: bytes, **options: Any) -> Import:
+    job = asked(kind, content, **options)
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert job.is_in_review, job.last_error
+    return job
+
+
+def imported(kind: ImportKind, content: bytes, **options: Any) -> Import:
+    job = compared(kind, content, **options)
+    assert importing.start(job, UserFactory(role="Operator"))
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert job.is_finished, job.last_error
+    return job
+
+
+def test_groups_people_and_devices_go_in() -> None:
+    assert counts(load(GROUPS, b"name,description\nSales,Sell\nBoard,\n")) == (2, 0, 0, 0)
+    assert counts(load(PEOPLE, b"name,email,groups\nAda,ada@x.example,Sales;Board\n")) == (1, 0, 0, 0)
+    assert counts(load(DEVICES, b"serial,owner,platform\nc02,ADA@x.example,macos\n")) == (1, 0, 0, 0)
+    device = Device.objects.get()
+    assert device.owner is not None
+    assert (device.serial_number, device.platform, device.owner.name) == ("C02", "macOS", "Ada")
+    assert [group.name for group in device.owner.groups.all()] == ["Board", "Sales"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        (GROUPS, b"name,description\nSales,Sell\n"),
+        (PEOPLE, b"name,email,groups,active\nAda,ada@x.example,Sales;Board,no\n"),
+        (DEVICES, b"serial,name,os version\nc02,Ada's,18.2\n"),
+    ],
+)
+def test_the_same_file_twice_changes_nothing(kind: ImportKind, content: bytes) -> None:
+    load(kind, content)
+    before = list(KINDS[kind].model._default_manager.values())
+    assert counts(load(kind, content)) == (0, 0, 1, 0)
+    assert list(KINDS[kind].model._default_manager.values()) == before
+
+
+def test_only_the_columns_and_cells_of_the_file_change_anything() -> None:
+    person = ManagedUserFactory(name="Ada", email="ada@x.example", managed_apple_account="a@a.example", is_active=False)
+    person.groups.add(UserGroupFactory(name="Sales"))
+    job = load(PEOPLE, b"email,name,managed apple account\nADA@x.example,Ada L,\n")
+    person.refresh_from_db()
+    assert counts(job) == (0, 1, 0, 0)
+    assert job.changes == {"Name": 1}
+    assert (person.name, person.email, person.managed_apple_account) == ("Ada L", "ada@x.example", "a@a.example")
+    assert not person.is_active
+    assert person.groups.count() == 1
+
+
+def test_a_dash_empties() -> None:
+    person = ManagedUserFactory(email="ada@x.example", managed_apple_account="a@a.example", groups=[UserGroupFactory()])
+    load(PEOPLE, b"email,managed_apple_account,groups\nada@x.example,-,-\n")
+    person.refresh_from_db()
+    assert person.managed_apple_account == ""
+    assert not person.groups.exists()
+    device = DeviceFactory(serial_number="C02", owner=person, model="iPad")
+    load(DEVICES, b"serial,owner,model\nC02,-,-\n")
+    device.refresh_from_db()
+    assert (device.owner, device.model) == (None, "")
+
+
+def test_people_join_groups_and_leave_none() -> None:
+    person = ManagedUserFactory(email="ada@x.example", groups=[UserGroupFactory(name="Sales")])
+    job = load(PEOPLE, b"email,groups\nada@x.example,board\n")
+    assert [group.name for group in person.groups.all()] == ["Sales", "board"]
+    assert job.new_groups == {"count": 1, "names": ["board"]}
+    (row,) = job.rows.all()
+    assert row.changes == [["User groups", "Sales", "Sales; board"]]
+
+
+def test_with_the_option_the_files_groups_replace_what_is_there() -> None:
+    sales, board = UserGroupFactory(name="Sales"), UserGroupFactory(name="Board")
+    named = ManagedUserFactory(email="ada@x.example", groups=[sales])
+    unnamed = ManagedUserFactory(email="bob@x.example", groups=[sales])
+    content = b"email,groups\nada@x.example,BOARD\nbob@x.example,\n"
+    job = imported(PEOPLE, content, replaces_groups=True)
+    assert counts(job) == (0, 1, 1, 0)
+    assert list(named.groups.all()) == [board]
+    assert list(unnamed.groups.all()) == [sales]
+
+
+def test_lines_that_cannot_be_taken_do_not_hold_up_the_others() -> None:
+    ManagedUserFactory(email="ada@x.example")
+    content = b"serial,owner,platform\nC1,ada@x.example,\nC2,nobody@x.example,\nC3,,Android\nc1,,\n,,iOS\nC4,,\n"
+    job = load(DEVICES, content)
+    assert counts(job) == (2, 0, 0, 4)
+    assert reasons(job) == [
+        (3, "There is no person with this e-mail address."),
+        (4, "This is none of iOS, macOS, tvOS, visionOS, watchOS."),
+        (5, "This is in line 2 already."),
+        (6, "There is no serial number in this line."),
+    ]
+    assert set(Device.objects.values_list("serial_number", flat=True)) == {"C1", "C4"}
+
+
+def test_of_lines_with_one_key_the_first_good_one_counts() -> None:
+    job = load(PEOPLE, b"email,name,active\nada@x.example,Ada,perhaps\nada@x.example,Ada,yes\nADA@x.example,A,\n")
+    assert reasons(job) == [(2, "Say yes or no."), (4, "This is in line 3 already.")]
+    assert ManagedUser.objects.get().name == "Ada"
+
+
+def test_new_people_need_a_name() -> None:
+    job = load(PEOPLE, b"email,groups\nada@x.example,Sales\n")
+    assert reasons(job) == [(2, "This person is new and needs a name.")]
+    assert not UserGroup.objects.exists()
+
+
+def test_who_may_not_add_groups_puts_people_into_those_there_are() -> None:
+    UserGroupFactory(name="Sales")
+    content = b"name,email,groups\nAda,ada@x.example,Sales\nBob,bob@x.example,Board\n"
+    job = importing.ask(PEOPLE, content, "file.csv", by=UserFactory())
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert counts(job) == (1, 0, 0, 1)
+    assert reasons(job) == [(3, "There is no such group, and you may not add any.")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "content"),
+    [(GROUPS, "Äpfel", "name\nÄpfel\n"), (PEOPLE, "a@bücher.example", "name,email\nA,a@bücher.example\n")],
+)
+def test_letters_beyond_a_to_z_are_found_again(kind: ImportKind, key: str, content: str) -> None:
+    assert load(kind, content.encode()).new == 1
+    assert load(kind, content.encode()).same == 1
+
+
+def test_a_preview_changes_nothing() -> None:
+    person = ManagedUserFactory(name="Ada", email="person0@x.example")
+    job = compared(PEOPLE, people(3))
+    assert counts(job) == (2, 1, 0, 0)
+    assert job.changes == {"Name": 1, "User groups": 1}
+    assert job.new_groups == {"count": 3, "names": ["Group 0", "Group 1", "Group 2"]}
+    assert list(ManagedUser.objects.all()) == [person]
+    assert not UserGroup.objects.exists()
+    assert not Entry.objects.exists()
+
+
+def test_what_goes_in_is_recorded_once_with_its_counts() -> None:
+    job = imported(PEOPLE, people(3))
+    entry = Entry.objects.get()
+    assert entry.verb == "imported people from"
+    assert entry.object_name == "file.csv"
+    assert entry.details == {"new": 3, "changed": 0, "same": 0, "bad": 0}
+    assert not ImportFile.objects.filter(job=job).exists()
+
+
+def test_what_changed_since_the_preview_is_compared_anew() -> None:
+    job = compared(PEOPLE, people(3))
+    ManagedUserFactory(name="Person 1", email="PERSON1@x.example", groups=[UserGroupFactory(name="Group 1")])
+    importing.start(job, None)
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert counts(job) == (2, 0, 1, 0)
+
+
+def test_only_one_decides() -> None:
+    job = compared(PEOPLE, people(1))
+    assert importing.start(job, None)
+    assert not importing.start(job, None)
+    assert not importing.discard(job)
+
+
+def test_a_discarded_file_is_forgotten() -> None:
+    job = compared(PEOPLE, people(1))
+    assert importing.discard(job)
+    assert not importing.discard(job)
+    assert not importing.start(job, None)
+    assert not ImportedRow.objects.exists()
+
+
+def test_messages_that_come_twice_or_late_do_nothing() -> None:
+    job = imported(PEOPLE, people(3))
+    before = Import.objects.get(pk=job.pk)
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert (job.epoch, counts(job)) == (before.epoch, (3, 0, 0, 0))
+
+
+class Died(BaseException):
+    """A worker that was killed."""
+
+
+@pytest.mark.parametrize("phase", [ImportPhase.COMPARING, ImportPhase.STORING])
+@pytest.mark.parametrize("batches", [0, 1, 2])
+def test_another_worker_takes_over_where_one_died(phase: ImportPhase, batches: int) -> None:
+    content = people(2 * BATCH + 10)
+    if phase == ImportPhase.COMPARING:
+        job = asked(PEOPLE, content)
+    else:
+        job = compared(PEOPLE, content)
+        importing.start(job, None)
+    (held,) = Import.objects.filter(pk=job.pk).claim(1)
+    with pytest.raises(Died), dying_after(batches):
+        importing.carry_out(held)
+    if phase == ImportPhase.STORING:
+        assert ManagedUser.objects.count() == batches * BATCH
+    Import.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert counts(job) == (2 * BATCH + 10, 0, 0, 0)
+    assert job.new_groups["count"] == 7
+    assert job.done == job.total
+    assert ManagedUser.objects.count() == (0 if phase == ImportPhase.COMPARING else job.total)
+    with pytest.raises(LeaseLost):
+        held.renew()
+
+
+def dying_after(batches: int) -> AbstractContextManager[None]:
+    """Let the worker be killed at the end of a batch, before it is committed, after so many whole ones."""
+    seen = []
+
+    def die(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.startswith("UPDATE") and '"new_groups"' in sql and '"started_at"' not in sql:
+            seen.append(sql)
+            if len(seen) > batches:
+                raise Died
+        return execute(sql, params, many, context)
+
+    return connection.execute_wrapper(die)
+
+
+def test_a_file_that_takes_workers_down_is_given_up() -> None:
+    job = asked(PEOPLE, people(1))
+    Import.objects.update(state=WorkState.RUNNING, deaths=4, lease_until=timezone.now() - timedelta(seconds=1))
+    carry_out_import(job.pk)
+    job.refresh_from_db()
+    assert job.state == WorkState.FAILED
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_line_more_costs_no_query_more(writes: bool) -> None:
+    load(PEOPLE, b"name,email\nOwner,owner@x.example\n")
+
+    def queries(lines: int) -> int:
+        rows = [f"S{lines}-{n},owner@x.example" for n in range(lines)]
+        content = "\n".join(["serial,owner", *rows]).encode()
+        with CaptureQueriesContext(connection) as captured:
+            if writes:
+                load(DEVICES, content)
+            else:
+                (job,) = Import.objects.filter(pk=asked(DEVICES, content).pk).claim(1)
+                importing.carry_out(job)
+        return len(captured)
+
+    assert queries(60) == queries(5)
+
+
+def test_an_existing_line_more_costs_no_query_more() -> None:
+    load(PEOPLE, people(100))
+
+    def queries(lines: int, name: str) -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert load(PEOPLE, people(lines, name=name)).changed == lines
+        return len(captured)
+
+    assert queries(60, "B") == queries(5, "A")
+
+
+def test_the_first_lines_of_each_kind_are_kept_and_all_bad_ones() -> None:
+    lines = [f"Person {n},person{n}@x.example" for n in range(300)] + [f"Bad {n},bad" for n in range(300)]
+    job = load(PEOPLE, "\n".join(["name,email", *lines]).encode())
+    assert counts(job) == (300, 0, 0, 300)
+    assert job.rows.filter(outcome="new").count() == importing.SHOWN
+    assert job.rows.filter(outcome="bad").count() == 300
+
+
+def test_a_nul_in_a_cell_is_a_line_that_cannot_be_taken() -> None:
+    job = load(GROUPS, b"name,descri\0ption\nSa\0les,\nBoard,\n")
+    assert counts(job) == (1, 0, 0, 1)
+    assert job.rows.get(outcome="bad").cells == ["Sa\ufffdles", ""]
+
+
+def test_a_file_from_disk_goes_in(tmp_path: Path) -> None:
+    file = tmp_path / "groups.csv"
+    file.write_text("name\nSales\n")
+    assert str(load(GROUPS, file)) == "groups.csv"
+    with pytest.raises(Unreadable):
+        load(GROUPS, b"nothing")
+
+
+def test_old_imports_are_forgotten_with_their_rows() -> None:
+    old = load(GROUPS, b"name\nSales\n")
+    Import.objects.update(created_at=timezone.now() - timedelta(days=91))
+    recent, waiting = ImportFactory(), ImportFactory(state=WorkState.WAITING)
+    Import.objects.filter(pk=waiting.pk).update(created_at=timezone.now() - timedelta(days=91))
+    importing.forget_old()
+    assert set(Import.objects.all()) == {recent, waiting}
+    assert not ImportedRow.objects.filter(job=old.pk).exists()
+    assert UserGroup.objects.exists()
