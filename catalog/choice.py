@@ -15,7 +15,7 @@ class Licenses:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
         self.free = {supply.asset_id: supply.free for supply in facts.supplies}
-        self.promised: set[Key] = set()
+        self.promised: set[Key] = set(facts.assigning)
         self.left = {
             (supply.asset_id, number): left
             for supply in facts.supplies
@@ -49,7 +49,7 @@ class Licenses:
                 return replace(blank, state=InstallState.LICENSING, reason=Reason.BUSY)
         for state, taken in (
             (InstallState.READY, self.facts.held),
-            (InstallState.LICENSING, self.facts.assigning | self.promised),
+            (InstallState.LICENSING, self.promised),
         ):
             for supply, holder in keys:
                 if holder and (supply.asset_id, holder) in taken:
