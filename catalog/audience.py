@@ -54,6 +54,15 @@ def people_of(distribution: Distribution) -> QuerySet[ManagedUser]:
     )
 
 
+def reach(distribution: Distribution) -> int:
+    """Return how many devices and people a distribution is at most about, exclusions of devices not counted."""
+    people = people_of(distribution)
+    devices = Device.objects.all()
+    if not distribution.is_for_everyone:
+        devices = devices.filter(Q(owner__in=people.values("pk")) | Q(pk__in=distribution.devices.values("pk")))
+    return devices.count() + people.filter(devices=None).count()
+
+
 def everyone() -> str:
     """Return how many people and devices “everyone” means now."""
     people, devices = ManagedUser.objects.filter(is_active=True).count(), Device.objects.count()

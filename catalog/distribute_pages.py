@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import cast
 from uuid import UUID
 
@@ -14,13 +15,15 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from catalog import distribution, drafts, tasks
-from catalog.audience import everyone, in_words
+from catalog.audience import everyone, in_words, reach
 from catalog.distribute_forms import DistributeForm
+from catalog.facts import Verdict
 from catalog.models import App, AppStatus, Distribution
-from catalog.preview import Targets
+from catalog.preview import Targets, remember, remembered
 from catalog.preview_tables import TargetFilter, TargetTable
 from catalog.rows import app_rows
 from catalog.tables import AppFilter
@@ -30,6 +33,8 @@ from vppportal.work import nudge
 DISTRIBUTES = "catalog.distribute_app"
 MOST_APPS = 50
 """So many apps are previewed in one go: each is planned for all its targets while somebody waits for the page."""
+MOST_AT_ONCE = 20_000
+"""Targets of all apps together; beyond, the preview shows one app at a time."""
 NOBODY = Empty("Nobody is meant", "No device and no person is in this audience at the moment.", icon="people")
 GONE = "This form was put into force already, or a day has passed since: nothing of it is left to preview."
 
@@ -66,8 +71,9 @@ def distribution_preview(request: HttpRequest, submission: UUID) -> HttpResponse
     rows = drafts.of(submission)
     if not rows:
         return _what_became_of(request, submission)
-    verdicts = distribution.preview(rows, replaces=[row.replaces_id for row in rows if row.replaces_id])
-    targets = Targets(verdicts, [row.app for row in rows])
+    shown = _shown(request, rows)
+    made_at, verdicts = _verdicts(request, shown)
+    targets = Targets(verdicts, [row.app for row in shown])
     listed = Listed(
         request,
         TargetTable,
@@ -76,7 +82,7 @@ def distribution_preview(request: HttpRequest, submission: UUID) -> HttpResponse
         empty=NOBODY,
         file_name="preview",
         fetch=targets.fetch,
-        hides=() if len(rows) > 1 else ("app",),
+        hides=() if len(shown) > 1 else ("app",),
     )
     first = rows[0]
     return listed.page_or_part(
@@ -85,7 +91,9 @@ def distribution_preview(request: HttpRequest, submission: UUID) -> HttpResponse
         apps=[row.app for row in rows],
         audience=in_words(first),
         sentences=targets.sentences(),
-        by_app=targets.by_app() if len(rows) > 1 else [],
+        by_app=targets.by_app() if len(shown) > 1 else [],
+        shown=shown,
+        made_at=made_at,
         submission=submission,
         back=f"{_form_address(rows)}?submission={submission}",
     )
@@ -118,6 +126,26 @@ def distribution_discard(request: HttpRequest, submission: UUID) -> HttpResponse
     if len(rows) != 1:
         return redirect("catalog")
     return redirect(rows[0].replaces or rows[0].app)
+
+
+def _shown(request: HttpRequest, rows: list[Distribution]) -> list[Distribution]:
+    """Return the drafts to preview together: all, or one of them where all would keep the viewer waiting."""
+    if len(rows) * reach(rows[0]) <= MOST_AT_ONCE:
+        return rows
+    wanted = request.GET.get("app", "")
+    return [row for row in rows if str(row.app_id) == wanted] or rows[:1]
+
+
+def _verdicts(request: HttpRequest, rows: list[Distribution]) -> tuple[datetime, list[Verdict]]:
+    """Return the verdicts and when they were made: anew with the page, kept for its list's other pages and filters."""
+    draft = rows[0]
+    key = f"preview:{draft.submission}:{draft.created_at.timestamp()}:{draft.app_id if len(rows) == 1 else 'all'}"
+    kept = remembered(key) if request.GET else None
+    if kept:
+        return kept
+    verdicts = distribution.preview(rows, replaces=[row.replaces_id for row in rows if row.replaces_id])
+    remember(key, verdicts)
+    return timezone.now(), verdicts
 
 
 def _form(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from typing import Final
 
+from django.core.cache import cache
 from django.db import models
+from django.utils import timezone
 
 from catalog.facts import Verdict
 from catalog.models import App, InstallState, Reason
@@ -44,7 +47,10 @@ FATES: Final = {
     InstallState.LEFT: Fate.KEEPS,
 }
 MOST_NAMED: Final = 8
+KEPT_SECONDS: Final = 300
+MOST_KEPT: Final = 50_000
 NAMES: Final = ("Apple", "VPP")
+_FIELDS: Final = [field.name for field in fields(Verdict)]
 
 
 @dataclass(slots=True)
@@ -98,6 +104,19 @@ class Targets:
         for row in self.rows:
             counted.setdefault(row.app, Counter())[row.fate] += 1
         return [(app, [(fate, found[fate]) for fate in Fate if found[fate]]) for app, found in counted.items()]
+
+
+def remember(key: str, verdicts: Sequence[Verdict]) -> None:
+    """Keep verdicts for a while, so that the pages of one list are of one moment and come at once."""
+    if len(verdicts) <= MOST_KEPT:
+        rows = [[getattr(verdict, name) for name in _FIELDS] for verdict in verdicts]
+        cache.set(key, [timezone.now().timestamp(), rows], KEPT_SECONDS)
+
+
+def remembered(key: str) -> tuple[datetime, list[Verdict]] | None:
+    """Return verdicts that were kept, and when they were made."""
+    kept = cache.get(key)
+    return kept and (datetime.fromtimestamp(kept[0], UTC), [Verdict(*values) for values in kept[1]])
 
 
 def fate_of(verdict: Verdict) -> Fate:

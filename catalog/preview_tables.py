@@ -71,11 +71,17 @@ class TargetForm(forms.Form):
         self._offer("token", sorted({(str(row.verdict.token_id), row.token) for row in rows if row.token}))
         self._offer("app", [(str(app.pk), str(app)) for app in {row.app.pk: row.app for row in rows}.values()])
         if len(self._choices("app")) <= 2:
-            del self.fields["app"]
+            self._carry_app_unseen()
 
     def _offer(self, name: str, choices: list[tuple[str, str]]) -> None:
         field: Any = self.fields[name]
         field.choices = [("", "All"), *choices]
+
+    def _carry_app_unseen(self) -> None:
+        if self.data.get("app"):
+            self.fields["app"].widget = forms.HiddenInput()
+        else:
+            del self.fields["app"]
 
     def _choices(self, name: str) -> list[Any]:
         field: Any = self.fields[name]

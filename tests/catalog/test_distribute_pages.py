@@ -276,3 +276,27 @@ def test_a_change_is_previewed_and_then_applied(operator: Client) -> None:
 def test_what_was_stopped_cannot_be_edited(operator: Client) -> None:
     row = DistributionFactory(stopped=True)
     assert operator.get(f"/catalog/distributions/{row.pk}/edit/").status_code == 404
+
+
+def test_with_very_many_targets_the_preview_shows_one_app_at_a_time(operator: Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr("catalog.distribute_pages.MOST_AT_ONCE", 5)
+    token = ContentTokenFactory()
+    apps = [owned_app(token, name=f"App {name}") for name in "AB"]
+    DeviceFactory.create_batch(3, enrolled=True)
+    form = operator.post("/catalog/distribute/", {"selected": [app.pk for app in apps]}, follow=True)
+    sent = typed(is_for_everyone="on", submission=form.context["form"]["submission"].value())
+    page = operator.post("/catalog/distribute/", sent, follow=True)
+    assert "one app at a time: <strong>App A</strong>" in page.content.decode()
+    assert {str(row.app) for row in rows(page)} == {"App A"}
+    other = operator.get(page.request["PATH_INFO"], {"app": apps[1].pk, "fate": "licensed"})
+    assert {str(row.app) for row in rows(other)} == {"App B"}
+    assert f'<input type="hidden" name="app" value="{apps[1].pk}"' in other.content.decode()
+
+
+def test_the_pages_of_a_preview_are_of_one_moment_and_a_reload_looks_anew(operator: Client) -> None:
+    app = owned_app(ContentTokenFactory())
+    DeviceFactory(enrolled=True)
+    address = preview(operator, app.pk, is_for_everyone="on").request["PATH_INFO"]
+    DeviceFactory(enrolled=True)
+    assert len(rows(operator.get(address, {"fate": "licensed"}))) == 1
+    assert len(rows(operator.get(address))) == 2
