@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from catalog import removal
-from catalog.installation_pages import UNDER_WAY
+from catalog.installation_pages import UNDER_WAY, is_being_planned
 from catalog.installation_tables import in_order, installation_rows
 from catalog.models import CommandKind, Installation, InstallState
 from catalog.rows import held_licenses
@@ -165,7 +165,9 @@ def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
         "apps": apps,
         "licenses": held_licenses(_held(device)) if request.user.has_perm("tokens.view_contenttoken") else (),
         "commands": commands,
-        "is_under_way": any(row.state in UNDER_WAY for row in apps) or any(command.is_open for command in commands),
+        "is_under_way": any(row.state in UNDER_WAY for row in apps)
+        or any(command.is_open for command in commands)
+        or is_being_planned(row.app_id for row in apps),
         "is_being_released": any(
             command.kind == CommandKind.REMOVE_PROFILE and command.is_open for command in commands
         ),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from catalog import distribution, removal
@@ -136,13 +138,14 @@ def progress_of(app: App) -> dict[str, Any]:
         "counts": counts,
         "installed": counts.get(InstallState.INSTALLED, 0),
         "aimed_at": sum(number for state, number in counts.items() if state not in NOT_AIMED_AT),
-        "is_under_way": any(state in counts for state in UNDER_WAY) or _is_being_planned(app),
+        "is_under_way": any(state in counts for state in UNDER_WAY) or is_being_planned([app.pk]),
     }
 
 
-def _is_being_planned(app: App) -> bool:
-    own = Reconciliation.objects.filter(app=app)
-    return own.filter(state=WorkState.RUNNING).exists() or own.due().exists()
+def is_being_planned(app_ids: Iterable[int]) -> bool:
+    """Is one of these apps being planned, or about to be?"""
+    due = Q(state=WorkState.WAITING, next_attempt_at__lte=timezone.now())
+    return Reconciliation.objects.filter(app__in=app_ids).filter(due | Q(state=WorkState.RUNNING)).exists()
 
 
 def _bulk(request: HttpRequest, app: App, counts: dict[InstallState, int]) -> list[Bulk]:

@@ -106,6 +106,13 @@ def test_the_page_refreshes_itself_while_a_command_is_open(device: Device) -> No
     assert part.lstrip().startswith('<section id="now"')
 
 
+def test_the_page_refreshes_itself_while_one_of_its_apps_is_being_planned(device: Device, operator: Client) -> None:
+    InstallationFactory(device=device, installed=True)
+    assert "data-polls" not in page(device)
+    operator.post(f"/devices/{device.pk}/wipe/")
+    assert "data-polls" in page(device)
+
+
 def test_the_queries_do_not_grow(device: Device) -> None:
     browser = sign_in("Operator")
 
