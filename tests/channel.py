@@ -102,11 +102,11 @@ def encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body).encode()
 
 
-def on_the_way(kind: str, state: InstallState, *, status: str = CommandStatus.SENT, **fields: Any) -> Command:
+def on_the_way(kind: str, where: InstallState, *, status: str = CommandStatus.SENT, **fields: Any) -> Command:
     """Return a command that was sent a minute ago to an enrolled device, for an app `example.app`."""
     sent_at = timezone.now() - timedelta(minutes=1)
     installation = InstallationFactory(
-        app=fields.pop("app", None) or AppFactory(listing__bundle_id="example.app"), state=state, since=sent_at
+        app=fields.pop("app", None) or AppFactory(listing__bundle_id="example.app"), state=where, since=sent_at
     )
     command: Command = CommandFactory(
         device=installation.device,
