@@ -11,7 +11,8 @@ from django.shortcuts import get_object_or_404, render
 
 from catalog.installation_tables import in_order, installation_rows
 from catalog.rows import held_licenses
-from tokens.models import Assignment, ClientUser, ClientUserStatus
+from tokens.models import Assignment, ClientUser
+from tokens.people_tables import put_into_words, with_standing
 from vppportal.groups.models import ManagedUser
 
 
@@ -21,18 +22,19 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(ManagedUser.objects.prefetch_related("groups"), pk=pk)
     context: dict[str, Any] = {"person": person, "devices": person.devices.all()}
     if request.user.has_perm("tokens.view_contenttoken"):
-        registrations = ClientUser.objects.filter(person=person, token__deleted_at=None).select_related("token")
-        context["registrations"] = [(row, _words(row)) for row in registrations.order_by("token__name", "pk")]
+        context["registrations"] = _registrations(person)
         context["licenses"] = held_licenses(_held(person))
     if request.user.has_perm("catalog.view_app"):
         context["apps"] = in_order(installation_rows().filter(device__owner=person))
     return render(request, "catalog/person.html", context)
 
 
-def _words(registration: ClientUser) -> str:
-    """Return how far a registration is; a word of Apple's that we do not know stands for itself."""
-    known = registration.status in ClientUserStatus.values
-    return ClientUserStatus(registration.status).label if known else registration.status or "Being registered"
+def _registrations(person: ManagedUser) -> list[ClientUser]:
+    """Return where the person is registered with Apple, each with the words for how far it is."""
+    own = with_standing(ClientUser.objects.filter(person=person, token__deleted_at=None))
+    rows = list(own.select_related("token").order_by("token__name", "pk"))
+    put_into_words(rows)
+    return rows
 
 
 def _held(person: ManagedUser) -> QuerySet[Assignment]:

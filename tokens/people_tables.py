@@ -50,7 +50,12 @@ STANDINGS: Final = {
 
 
 def registration_rows(token: ContentToken) -> QuerySet[ClientUser]:
-    """Return the people registered at the location, each with the standing, the licenses held and what does not fit."""
+    """Return the people registered at the location, as `with_standing` has them."""
+    return with_standing(token.client_users.all())
+
+
+def with_standing(registrations: QuerySet[ClientUser]) -> QuerySet[ClientUser]:
+    """Return registrations, each with the standing, the licenses held and what does not fit."""
     changes = Target.objects.filter(
         asset=None,
         serial_number="",
@@ -61,7 +66,7 @@ def registration_rows(token: ContentToken) -> QuerySet[ClientUser]:
     held = Assignment.objects.filter(client_user_id=OuterRef("client_user_id"), asset__token=OuterRef("token"))
     counted = held.exclude(client_user_id="").order_by().values("client_user_id").annotate(number=Count("pk"))
     return (
-        token.client_users.select_related("person", "invitation")
+        registrations.select_related("person", "invitation")
         .annotate(
             change=Coalesce(Subquery(changes.values("operation__kind")[:1], output_field=CharField()), Value("")),
             held=Coalesce(Subquery(counted.values("number"), output_field=IntegerField()), 0),

@@ -46,7 +46,7 @@ def test_registrations_are_shown_with_their_state_in_words(person: ManagedUser) 
         ClientUserFactory(token=ContentTokenFactory(name=f"{name} office"), person=person, status=status)
     ClientUserFactory(token=ContentTokenFactory(name="Old office", deleted=True), person=person)
     text = page(person)
-    for words in ("Invites office", "Invited", "Registered", "Being registered", "Suspended"):
+    for words in ("Invites office", "Invited", "Registered", "Not registered", "Suspended"):
         assert words in text
     assert "Old office" not in text
 
