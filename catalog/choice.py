@@ -65,16 +65,24 @@ class Licenses:
             if not self._has_one(supply, target):
                 continue
             holder, is_registered = _holder(supply, target, kind)
+            refused = self._refusal(supply, target, holder)
+            if refused:
+                refusal = replace(blank, state=InstallState.FAILED, reason=Reason.REFUSED_BY_APPLE, details=refused)
+                continue
             if not is_registered:
                 reason = Reason.INVITED if holder else Reason.NOT_REGISTERED
                 return replace(blank, state=InstallState.UNREGISTERED, reason=reason, token_id=supply.token_id)
-            refused = self.facts.refused.get((supply.asset_id, holder))
-            if refused and not (target.current and target.current.is_due):
-                refusal = replace(blank, state=InstallState.FAILED, reason=Reason.REFUSED_BY_APPLE, details=refused)
-                continue
             self._promise(supply, target, holder)
             return _from(supply, holder, replace(blank, state=InstallState.LICENSING, asks=True))
         return refusal
+
+    def _refusal(self, supply: Supply, target: Target, holder: str) -> str:
+        """Return why Apple does not want this holder; nothing where it was not asked lately, or is to be again."""
+        if target.current and target.current.is_due:
+            return ""
+        if not holder:
+            return supply.troubles.get(target.person_id or 0, "")
+        return self.facts.refused.get((supply.asset_id, holder), "")
 
     def _has_one(self, supply: Supply, target: Target) -> bool:
         free = self.free[supply.asset_id]

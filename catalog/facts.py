@@ -71,6 +71,8 @@ class Supply:
     is_revocable: bool = True
     admitted: frozenset[int] | None = None
     client_users: Mapping[int, tuple[str, bool]] = field(default_factory=dict)
+    troubles: Mapping[int, str] = field(default_factory=dict)
+    """Why Apple did not register a person, in words."""
     quotas: tuple[tuple[frozenset[int], int], ...] = ()
 
     def admits(self, person_id: int | None) -> bool:

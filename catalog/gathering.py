@@ -158,6 +158,7 @@ class _Holders:
     assigning: set[Key]
     revoking: set[Key]
     client_users: dict[int, dict[int, tuple[str, bool]]]
+    troubles: dict[int, dict[int, str]]
     accounts: dict[int, bool]
     owners: dict[str, int | None]
 
@@ -180,17 +181,24 @@ def _holders(assets: Sequence[Asset], devices: QuerySet[Device], quotas: Sequenc
     ):
         changes[kind].add((asset_id or 0, serial or client_user))
     client_users: dict[int, dict[int, tuple[str, bool]]] = defaultdict(dict)
+    troubles: dict[int, dict[int, str]] = defaultdict(dict)
     owners: dict[str, int | None] = {}
     live = people.exclude(status__in=(ClientUserStatus.RETIRED, ClientUserStatus.DELETED))
-    for token_id, person_id, name, status in live.values_list("token", "person", "client_user_id", "status"):
+    for token_id, person_id, name, status, trouble in live.values_list(
+        "token", "person", "client_user_id", "status", "trouble"
+    ):
         client_users[token_id][person_id or 0] = (name if status else "", status == ClientUserStatus.ASSOCIATED)
+        if trouble and not status:
+            troubles[token_id][person_id or 0] = trouble
         owners[name] = person_id
     accounts: dict[int, bool] = {}
     rows = known.values_list("serial_number", "owner", "owner__email", "owner__managed_apple_account")
     for serial, owner, email, account in rows:
         owners[serial] = owner
         accounts[owner or 0] = bool(email or account)
-    return _Holders(held, changes[OperationKind.ASSIGN], changes[OperationKind.REVOKE], client_users, accounts, owners)
+    return _Holders(
+        held, changes[OperationKind.ASSIGN], changes[OperationKind.REVOKE], client_users, troubles, accounts, owners
+    )
 
 
 def _refused(assets: Sequence[Asset]) -> dict[Key, str]:
@@ -284,6 +292,7 @@ def _supplies(assets: Sequence[Asset], groups: Groups, quotas: Sequence[Quota], 
             is_revocable=asset.is_revocable,
             admitted=frozenset().union(*(groups[group.pk] for group in restricted)) if restricted else None,
             client_users=holders.client_users.get(asset.token_id, {}),
+            troubles=holders.troubles.get(asset.token_id, {}),
             quotas=tuple(_quota(asset, quota, groups, holders) for quota in quotas if quota.token_id == asset.token_id),
         )
 

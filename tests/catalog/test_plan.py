@@ -190,6 +190,16 @@ def test_a_holder_apple_refused_is_not_asked_for_again_until_somebody_retries() 
     assert plan(facts(device(current=again), refused=refused)).assign
 
 
+def test_a_person_apple_did_not_register_is_told_why() -> None:
+    supply = replace(SUPPLY, troubles={1: "The account belongs to another organization."})
+    made = plan(facts(device(wish=Wish(1, LicenseKind.USER)), supplies=(supply,)))
+    assert (only(made).state, only(made).details) == (
+        InstallState.FAILED,
+        "The account belongs to another organization.",
+    )
+    assert not made.register
+
+
 def test_on_demand_nothing_happens_before_somebody_asks() -> None:
     wish = Wish(1, when=When.ON_DEMAND)
     made = plan(facts(device(wish=wish)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -62,12 +62,19 @@ class Company:
         fields = policies | choices
         page = upload(self.portal, self.session, file, fields.pop("name"), **fields)
         assert "Active" in page.text, page.text[-3000:]
+        eventually(lambda: self._is_synced(key), WITHIN)
         return key
+
+    def _is_synced(self, location: str) -> bool:
+        with self.portal.database():
+            return ContentToken.objects.filter(name=location, synced_at__isnull=False).exists()
 
     def app(self, *locations: str, licenses: int, adam_id: str = "") -> int:
         """Buy licenses of one app at each location; return its key in the catalog once it is there."""
         for location in locations:
-            bought = self.simulator.tell("add-app", location=location, adamId=adam_id, count=licenses)
+            bought = self.simulator.tell(
+                "add-app", location=location, adamId=adam_id, count=licenses, name=f"App {location}"
+            )
             adam_id = bought["adamId"]
             self.sync(location)
         return int(eventually(lambda: self._app(adam_id, len(locations)), WITHIN))
@@ -89,14 +96,14 @@ class Company:
         with self.portal.database():
             return App.objects.get(pk=app).adam_id
 
-    def people(self, number: int, group: str = "", account: bool = False) -> list[int]:
-        """Add people, all in one new group where one is named."""
+    def people(self, number: int, group: str = "", account_at: str = "") -> list[int]:
+        """Add people, in a group and with accounts of a location's organization where these are named."""
         with self.portal.database():
             members = []
             for _ in range(number):
                 name = f"person-{uuid.uuid4().hex[:8]}"
                 email = f"{name}@example.com"
-                account_name = f"{name}@appleid.example.com" if account else ""
+                account_name = f"{name}@{account_at}.example" if account_at else ""
                 members.append(ManagedUser.objects.create(name=name, email=email, managed_apple_account=account_name))
             if group:
                 made, _ = UserGroup.objects.get_or_create(name=group)
@@ -107,7 +114,7 @@ class Company:
         with self.portal.database():
             return UserGroup.objects.get_or_create(name=name)[0].pk
 
-    def devices(self, number: int = 0, owners: Iterable[int] = (), **facts: Any) -> list[int]:
+    def devices(self, number: int = 0, owners: Sequence[int] = (), **facts: Any) -> list[int]:
         """Enroll devices, so many of nobody or one for each owner; return their keys once the portal knows them."""
         with self.portal.database():
             people = {person.pk: person for person in ManagedUser.objects.filter(pk__in=list(owners))}
@@ -116,8 +123,11 @@ class Company:
             for pk in owners
         ]
         made = self.simulator.tell("mdm-add", devices=described or [facts] * number)["devices"]
-        ids = [device["id"] for device in made]
-        return eventually(lambda: self._enrolled(ids), WITHIN)
+        keys = eventually(lambda: self._enrolled([device["id"] for device in made]), WITHIN)
+        with self.portal.database():
+            for key, owner in zip(keys, owners, strict=False):
+                Device.objects.filter(pk=key).update(owner=owner)
+        return keys
 
     def _enrolled(self, ids: list[str]) -> list[int] | None:
         with self.portal.database():
@@ -155,7 +165,13 @@ class Company:
                 rows = list(
                     Installation.objects.filter(app=app).values("state", "reason", "details", "holder", "tries")
                 )
-            raise AssertionError(f"{rows}\n{self.portal.log[-4000:]}") from error
+            raise AssertionError(f"{rows}\n{self.troubles}") from error
+
+    @property
+    def troubles(self) -> str:
+        """What any process of the portal complained about."""
+        lines = [line for line in self.portal.log.splitlines() if '"level": "info"' not in line]
+        return "\n".join(lines[-60:])
 
     def held(self, *locations: str) -> list[int]:
         """How many licenses are assigned at Apple, location by location."""

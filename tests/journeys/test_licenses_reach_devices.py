@@ -107,7 +107,7 @@ def test_two_tokens_give_in_their_order_and_the_second_when_the_first_is_empty(c
 def test_a_managed_apple_account_is_registered_once_and_licensed(company: Company) -> None:
     location = company.location()
     app = company.app(location, licenses=5)
-    (person,) = company.people(1, account=True)
+    (person,) = company.people(1, account_at=location)
     company.devices(owners=[person])
     company.devices(owners=[person])
     company.distribute(app, people=[person], license_kind="user")
@@ -115,6 +115,18 @@ def test_a_managed_apple_account_is_registered_once_and_licensed(company: Compan
     assert company.held(location) == [1]
     with company.portal.database():
         assert ClientUser.objects.get(person=person).is_associated
+
+
+def test_an_account_of_another_organization_is_refused_in_words(company: Company) -> None:
+    location = company.location()
+    app = company.app(location, licenses=5)
+    (person,) = company.people(1, account_at="elsewhere")
+    company.devices(owners=[person])
+    company.distribute(app, people=[person], license_kind="user")
+    company.reaches(app, failed=1)
+    with company.portal.database():
+        assert "organization" in Installation.objects.get(app=app).details
+    assert company.held(location) == [0]
 
 
 def test_a_person_without_one_is_invited_and_licensed_after_accepting(company: Company) -> None:
