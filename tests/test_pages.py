@@ -18,6 +18,7 @@ from tests.factories import (
     ClientUserFactory,
     ContentTokenFactory,
     DeviceFactory,
+    DistributionFactory,
     EntryFactory,
     ImportFactory,
     InstallationFactory,
@@ -62,6 +63,7 @@ LEAST_ROLE = {
 READ_ONLY = {
     *("catalog", "app", "tokens", "token", "token-progress", "activity"),
     *("installations", "line"),
+    *("distributions", "distribution", "distribution-progress"),
     *("token-licenses", "token-people", "token-operations", "operation", "operation-progress"),
     *("asset-holders", "asset-quotas"),
     *("group-choices", "person-choices", "device-choices"),
@@ -69,12 +71,15 @@ READ_ONLY = {
 }
 POST_ONLY = {
     *("token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"),
+    *("distribution-start", "distribution-discard", "distribution-pause", "distribution-resume"),
+    *("distribution-letters", "distributions-stop"),
     *("installations-retry", "installations-install", "installations-stop"),
     *("asset-revoke", "token-people-resend", "token-people-retire"),
     *("import-start", "import-discard", "group-people-remove", "device-channel-test"),
 }
-LISTS = ("tokens", "catalog", "line", "groups", "people", "devices", "imports", "activity")
+LISTS = ("tokens", "catalog", "distributions", "line", "groups", "people", "devices", "imports", "activity")
 CEILING = 14
+OF_A_FORM = {"distribution-preview", "distribution-start", "distribution-discard"}
 
 
 def names(patterns: list[Any]) -> Iterator[str]:
@@ -98,6 +103,7 @@ def address() -> Any:
     app = AppFactory(pending=True)
     rows: dict[str, Any] = {
         "app": app,
+        "distribution": DistributionFactory(app=app),
         "installations": app,
         "token": token,
         "asset": (token, asset),
@@ -112,6 +118,8 @@ def address() -> Any:
     }
 
     def of(name: str) -> str:
+        if name in OF_A_FORM:
+            return reverse(name, args=[DistributionFactory(draft=True).submission])
         try:
             return reverse(name)
         except NoReverseMatch:
@@ -179,7 +187,8 @@ def test_a_list_of_300_rows_costs_no_more_queries_than_one_of_3(name: str) -> No
             bring_app(token)
             SyncRunFactory(token=token, running=True)
             device = DeviceFactory(owner=ManagedUserFactory(groups=[group]))
-            InstallationFactory(device=device, in_line=True)
+            served = InstallationFactory(device=device, in_line=True, distribution=DistributionFactory())
+            served.distribution.groups.add(group)
 
     browser = sign_in("Operator" if name == "imports" else "Viewer")
     fill(3)
