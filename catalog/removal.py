@@ -238,8 +238,11 @@ def purge_deleted() -> int:
     left = Installation.objects.filter(Q(state__in=(InstallState.REMOVING, InstallState.LICENSING)) | returning())
     planned = Q(reconciliation=None) | Q(reconciliation__planned_at__gt=F("deleted_at"))
     gone = App.objects.exclude(deleted_at=None).filter(planned).exclude(pk__in=left.values("app"))
-    _, deleted = gone.delete()
-    return deleted.get("catalog.App", 0)
+    with transaction.atomic():
+        # Locked, or one that is added again by hand meanwhile would go with them.
+        keys = list(gone.select_for_update(of=("self",)).values_list("pk", flat=True))
+        App.objects.filter(pk__in=keys).delete()
+    return len(keys)
 
 
 def returning() -> Q:

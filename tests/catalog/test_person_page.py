@@ -63,6 +63,15 @@ def test_only_the_persons_own_licenses_are_shown(person: ManagedUser) -> None:
     assert "Somebody else's" not in text
 
 
+def test_deleting_a_person_says_what_stays_at_apple(person: ManagedUser) -> None:
+    operator = sign_in("Operator")
+    assert "Apple knows" not in operator.get(f"/people/{person.pk}/delete/").content.decode()
+    ClientUserFactory(token=ContentTokenFactory(), person=person, status="Associated")
+    ClientUserFactory(token=ContentTokenFactory(), person=person, status="Retired")
+    text = operator.get(f"/people/{person.pk}/delete/").content.decode()
+    assert "Apple knows the person through 1 VPP token. Retire the person there first" in text
+
+
 def test_a_page_about_nothing_says_so(person: ManagedUser) -> None:
     text = page(person)
     for sentence in (

@@ -130,9 +130,19 @@ def person_delete(request: HttpRequest, pk: int) -> HttpResponse:
         f"{person} ({person.email}) is deleted.",
         f"{_number(person.groups.count(), 'user group loses', 'user groups lose')} this person.",
         f"{_number(person.devices.count(), 'device stays', 'devices stay')}, without an owner.",
+        *_registrations(person),
         "To keep the record of somebody who left, edit the person instead and untick “active”.",
     ]
     return _delete(request, person, sentences, "people")
+
+
+def _registrations(person: ManagedUser) -> list[str]:
+    """Return in a sentence what stays at Apple when a person is forgotten."""
+    number = person.client_users.exclude(status__in=("Retired", "Deleted")).count()
+    if not number:
+        return []
+    tokens = "1 VPP token" if number == 1 else f"{number:,} VPP tokens"
+    return [f"Apple knows the person through {tokens}. Retire the person there first, or the licenses held stay held."]
 
 
 @require_GET
