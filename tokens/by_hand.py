@@ -108,14 +108,14 @@ def _count(many: int, one: str, several: str) -> str:
 def sentences_about_revoking(many: int, devices: int) -> list[str]:
     """Return what taking so many licenses back does, `devices` of them held by devices."""
     told = [
-        f"Apple is asked to take {number(many, 'license', 'licenses')} back. Held by devices: {devices:,};"
+        f"Apple is asked to revoke {number(many, 'license', 'licenses')}. Held by devices: {devices:,};"
         f" by people: {many - devices:,}.",
         "They are free again once Apple has confirmed it.",
         "The app itself stays where it is. It may be used without a license for up to 30 days.",
         "Whoever a distribution still includes is given a license again: stop the distribution there first.",
     ]
     if many > MOST:
-        told.insert(1, f"This time the first {MOST:,} of them are taken back; do it again for the rest.")
+        told.insert(1, f"This time the first {MOST:,} of them are revoked; do it again for the rest.")
     return told
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -64,13 +64,26 @@ def _keys(keys: tuple[str, ...]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
+S = TypeVar("S")
+G = TypeVar("G")
+
 if TYPE_CHECKING:
-    TextField = models.TextField["Sealed", "Sealed"]
+
+    class SealedBase(models.Field[S, G]):
+        """What a type checker has to know: the column holds sealed values, or None where it may be empty."""
+
+        _pyi_private_set_type: Sealed
+        _pyi_private_get_type: Sealed
 else:
-    TextField = models.TextField
+
+    class SealedBase(models.TextField):
+        """A text column that may be written with the types it takes and gives."""
+
+        def __class_getitem__(cls, types: Any) -> type:
+            return cls
 
 
-class SealedTextField(TextField):
+class SealedTextField(SealedBase[S, G]):
     """A text column that holds `Sealed` values; never in a form, an export or the admin."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

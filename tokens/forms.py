@@ -10,7 +10,7 @@ from typing import Any
 
 from crispy_forms.bootstrap import Tab, TabHolder
 from crispy_forms.helper import FormHelper
-from crispy_forms.layout import Field, Fieldset, Layout
+from crispy_forms.layout import Div, Field, Fieldset, Layout
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
@@ -138,7 +138,10 @@ class TokenForm(forms.ModelForm):
 
     def distribution(self) -> list[Any]:
         """Return the third tab."""
-        return [Field("restricted_to", template="tokens/_restricted_to.html"), "preference"]
+        return [
+            Field("restricted_to", template="tokens/_restricted_to.html"),
+            Div("preference", css_class="mt-3"),
+        ]
 
 
 class AddTokenForm(Consents, TokenForm):

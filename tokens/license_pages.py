@@ -31,6 +31,7 @@ NO_LICENSES = Empty(
 NO_HOLDERS = Empty(
     "Nobody holds a license", "Licenses are assigned by distributing the app, or here by hand.", "people"
 )
+CHANGES_SHOWN = 5
 
 
 @permission_required("tokens.view_contenttoken", raise_exception=True)
@@ -47,9 +48,17 @@ def token_licenses(request: HttpRequest, pk: int) -> HttpResponseBase:
 def asset_holders(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponseBase:
     """List who holds the licenses of a product: since when, how each came, what is under way."""
     token, asset = kept_token(pk), kept_asset(pk, asset_pk)
-    may_change = request.user.has_perm("tokens.manage_licenses")
-    revocable = may_change and not by_hand.against_revoking(asset)
+    may_change = request.user.has_perm("tokens.manage_licenses") and not by_hand.against_revoking(asset)
     is_busy = asset.targets.filter(state=TargetState.OPEN).exists()
+    now = {
+        "token": token,
+        "asset": asset,
+        "is_busy": is_busy,
+        "free": licenses.free([asset])[asset.pk],
+        "changes": operation_rows(token).filter(asset=asset)[:CHANGES_SHOWN],
+    }
+    if request.headers.get("HX-Target") == "changes":
+        return render(request, "tokens/_changes.html", now)
     listed = Listed(
         request,
         HolderTable,
@@ -58,25 +67,16 @@ def asset_holders(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponseB
         empty=NO_HOLDERS,
         file_name=f"license-holders-{asset.adam_id}",
         working="Apple is being asked. What changes appears here." if is_busy else "",
-        bulk=[Bulk(reverse("asset-revoke", args=[pk, asset_pk]), "Take back", "arrow-counterclockwise")]
-        if revocable
-        else (),
-        hides=() if revocable else ("actions",),
+        bulk=[_taking_back(asset)] if may_change else (),
+        hides=() if may_change else ("actions",),
         fetch=partial(tell_history, token),
     )
-    return listed.answer() or render(
-        request,
+    return listed.page_or_part(
         "tokens/holders.html",
-        {
-            "token": token,
-            "asset": asset,
-            "list": listed,
-            "free": licenses.free([asset])[asset.pk],
-            "changes": operation_rows(token).filter(asset=asset)[:5],
-            "against_assigning": by_hand.against_assigning(asset),
-            "against_revoking": by_hand.against_revoking(asset),
-            "quotas": token.quotas.filter(adam_id=asset.adam_id).count(),
-        },
+        **now,
+        against_assigning=by_hand.against_assigning(asset),
+        against_revoking=by_hand.against_revoking(asset),
+        quotas=token.quotas.filter(adam_id=asset.adam_id).count(),
     )
 
 
@@ -113,7 +113,7 @@ def asset_revoke(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponse:
         return _ask_before_revoking(request, asset, rows)
     holders = [Holder(*row) for row in rows.values_list("serial_number", "client_user_id")[: by_hand.MOST]]
     asked = licenses.revoke(asset, holders, by=cast(User, request.user), why=by_hand.WHY)
-    _say(request, asked, "Apple is asked to take {} back.", "{} have an earlier change under way and are left out.")
+    _say(request, asked, "Apple is asked to revoke {} now.", "{} have an earlier change under way and are left out.")
     return _to_changes(request, asset, OperationKind.REVOKE, asked)
 
 
@@ -125,6 +125,10 @@ def kept_token(pk: int) -> ContentToken:
 def kept_asset(pk: int, asset_pk: int) -> Any:
     """Return an asset of a kept token, as the list of licenses shows it."""
     return get_object_or_404(asset_rows(kept_token(pk)).select_related("token"), pk=asset_pk)
+
+
+def _taking_back(asset: Asset) -> Bulk:
+    return Bulk(reverse("asset-revoke", args=[asset.token_id, asset.pk]), "Revoke", "arrow-counterclockwise")
 
 
 def _ask_before_assigning(request: HttpRequest, asset: Asset, plan: by_hand.Plan) -> HttpResponse:
@@ -145,10 +149,10 @@ def _ask_before_revoking(request: HttpRequest, asset: Asset, rows: QuerySet[Assi
     counted = rows.order_by().aggregate(all=Count("pk"), devices=Count("pk", filter=~Q(serial_number="")))
     many = min(counted["all"], by_hand.MOST)
     context = {
-        "title": f"Take licenses of {named(asset)} back?",
+        "title": f"Revoke licenses of {named(asset)}?",
         "sentences": by_hand.sentences_about_revoking(counted["all"], counted["devices"]),
         "form": TakenAlong(request.POST, ("selected", "all_matching")),
-        "verb": f"Take {number(many, 'license', 'licenses')} back",
+        "verb": f"Revoke {number(many, 'license', 'licenses')}",
         "back": reverse("asset-holders", args=[asset.token_id, asset.pk]),
         "is_grave": True,
     }

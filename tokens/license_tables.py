@@ -51,7 +51,7 @@ class AssetTable(tables.Table):
     assigned = Number()
     available = LicenseCount()
     reserved = Number(verbose_name="Being assigned")
-    is_device_assignable = tables.Column("For")
+    is_device_assignable = tables.Column("For devices")
     is_revocable = tables.Column("Can come back")
 
     class Meta:
@@ -62,8 +62,8 @@ class AssetTable(tables.Table):
         return record.name or ""
 
     def render_is_device_assignable(self, value: bool) -> str:
-        """Return who may hold a license."""
-        return "devices and people" if value else "people only"
+        """Return the word."""
+        return "yes" if value else "no"
 
     def render_is_revocable(self, value: bool) -> str:
         """Return the word."""
@@ -87,12 +87,13 @@ class AssetFilter(django_filters.FilterSet):
     licenses = django_filters.ChoiceFilter(
         choices=[("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")],
         method=by_what_is_left,
+        label="Licenses",
         empty_label="All",
     )
-    holders = django_filters.ChoiceFilter(
+    for_devices = django_filters.ChoiceFilter(
         "is_device_assignable",
-        label="For",
-        choices=[("True", "Devices and people"), ("False", "People only")],
+        label="For devices",
+        choices=[("True", "Yes"), ("False", "No, for people only")],
         empty_label="All",
     )
 

@@ -19,7 +19,7 @@ from tokens.apple import AppleUnavailable
 from tokens.fields import CannotOpen
 from tokens.invitations import NotPossible
 from tokens.license_forms import ChooseForm, TakenAlong
-from tokens.license_pages import kept_token
+from tokens.license_pages import CHANGES_SHOWN, kept_token
 from tokens.models import ClientUser, ClientUserStatus, ContentToken
 from tokens.operation_tables import operation_rows
 from tokens.people_tables import RegistrationFilter, RegistrationTable, put_into_words, registration_rows
@@ -43,6 +43,10 @@ def token_people(request: HttpRequest, pk: int) -> HttpResponseBase:
     reason = by_hand.hindrance(token)
     may_change = request.user.has_perm("tokens.manage_licenses") and not reason
     is_busy = token.operations.open().filter(asset=None).exists()
+    changes = operation_rows(token).filter(asset=None)[:CHANGES_SHOWN]
+    now = {"token": token, "changes": changes, "is_busy": is_busy}
+    if request.headers.get("HX-Target") == "changes":
+        return render(request, "tokens/_changes.html", now)
     listed = Listed(
         request,
         RegistrationTable,
@@ -60,16 +64,7 @@ def token_people(request: HttpRequest, pk: int) -> HttpResponseBase:
         hides=() if may_change else ("actions",),
         fetch=put_into_words,
     )
-    return listed.answer() or render(
-        request,
-        "tokens/people.html",
-        {
-            "token": token,
-            "list": listed,
-            "reason": reason,
-            "changes": operation_rows(token).filter(asset=None)[:5],
-        },
-    )
+    return listed.page_or_part("tokens/people.html", **now, reason=reason)
 
 
 @permission_required("tokens.manage_licenses", raise_exception=True)
@@ -83,7 +78,7 @@ def token_people_register(request: HttpRequest, pk: int) -> HttpResponse:
         if "confirmed" not in request.POST:
             return _ask_before_registering(request, token, chosen)
         asked = people.register(token, chosen, by=cast(User, request.user))
-        messages.success(request, f"{number(asked, PERSON, PEOPLE).capitalize()} newly registered or asked for.")
+        messages.success(request, f"{number(asked, 'person is', 'people are')} being registered.".capitalize())
         return redirect("token-people", pk)
     status = 422 if form.errors and not form.is_searching else 200
     return render(request, "tokens/register.html", {"token": token, "form": form, "reason": reason}, status=status)

@@ -92,7 +92,7 @@ def _standing() -> Case:
     )
 
 
-def _misfit() -> ExpressionWrapper:
+def _misfit() -> ExpressionWrapper[Any]:
     """The negation of `ClientUser.fits`, for those it matters for, in the database's words."""
     has_account = ~Q(managed_apple_account="") | (
         ~Q(person__managed_apple_account="") & ~Q(status=ClientUserStatus.ASSOCIATED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -31,7 +32,7 @@ def quota_rows(asset: Asset) -> QuerySet[Quota]:
     )
 
 
-def _counted(rows: QuerySet[Device] | QuerySet[ClientUser]) -> Coalesce:
+def _counted(rows: QuerySet[Any, Any]) -> Coalesce:
     return Coalesce(Subquery(rows.annotate(number=Count("pk")).values("number"), output_field=IntegerField()), 0)
 
 

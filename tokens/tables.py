@@ -48,7 +48,7 @@ class TokenTable(tables.Table):
     license_count = Cell("tokens/_licenses.html", verbose_name="Licenses", initial_sort_descending=True)
     assigned_count = Number(verbose_name="Assigned", visible=False)
     available_count = Number(verbose_name="Available", visible=False)
-    preference = Number(verbose_name="Preference")
+    preference = Number(verbose_name="Order")
     synced_at = Cell("tokens/_synced.html", verbose_name="Last sync")
     expires_at = Cell("tokens/_expires.html", verbose_name="Expires")
     uploaded_at = When(verbose_name="Uploaded", visible=False)

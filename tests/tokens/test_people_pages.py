@@ -120,7 +120,8 @@ def test_the_database_finds_the_same_misfits_as_the_row(
 ) -> None:
     person = ManagedUserFactory(email="ada@company.example", managed_apple_account=known)
     row = ClientUserFactory(token=token, person=person, status=status, email=email, managed_apple_account=own)
-    assert registration_rows(token).get().is_misfit is not row.fits(person)
+    listed: Any = registration_rows(token).get()
+    assert listed.is_misfit is not row.fits(person)
 
 
 def test_many_people_cost_no_more_queries_than_few(operator: Client, token: ContentToken) -> None:
@@ -172,7 +173,7 @@ def test_one_person_is_invited_again_at_once(operator: Client, token: ContentTok
 
 
 def test_many_are_invited_again_after_a_question(operator: Client, token: ContentToken) -> None:
-    rows = [invited(token), invited(token), ClientUserFactory(token=token, status="Associated")]
+    rows: list[Any] = [invited(token), invited(token), ClientUserFactory(token=token, status="Associated")]
     keys = [row.pk for row in rows]
     shown = post(operator, token, "resend", selected=keys).content.decode()
     assert "2 people who have not accepted yet get another mail" in shown

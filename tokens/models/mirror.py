@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.db.models import Q, Sum
 
-from tokens.fields import SealedTextField
+from tokens.fields import CannotOpen, SealedTextField
 from tokens.models.token import ContentToken
 from vppportal.groups.models import ManagedUser
 
@@ -174,6 +174,8 @@ class ClientUser(models.Model):
 
     def open_invite_code(self) -> Secret:
         """Decrypt the code that lets somebody register as this person; raises CannotOpen."""
+        if self.invite_code is None:
+            raise CannotOpen("Apple has given no invitation for this person")
         return self.invite_code.open(bound_to=self.client_user_id)
 
     def fits(self, person: ManagedUser) -> bool:
