@@ -22,6 +22,7 @@ from catalog.installation_tables import (
     InstallationTable,
     LineFilter,
     LineTable,
+    Places,
     installation_rows,
     line_rows,
 )
@@ -125,7 +126,15 @@ def installations_stop(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required(SEE_INSTALLATIONS, raise_exception=True)
 def line(request: HttpRequest) -> HttpResponseBase:
     """List who waits for a license, the next one first."""
-    listed = Listed(request, LineTable, LineFilter, line_rows(), empty=NOBODY_WAITS, file_name="waiting-for-a-license")
+    listed = Listed(
+        request,
+        LineTable,
+        LineFilter,
+        line_rows(),
+        empty=NOBODY_WAITS,
+        file_name="waiting-for-a-license",
+        fetch=Places(),
+    )
     return listed.page_or_part(title="Waiting for a license")
 
 

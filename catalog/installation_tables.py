@@ -6,8 +6,8 @@ from typing import Any
 
 import django_filters
 import django_tables2 as tables
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 
 from catalog.models import App, Distribution, Installation, InstallState, Reason
@@ -37,18 +37,27 @@ def installation_rows() -> QuerySet[Installation]:
 
 
 def line_rows() -> QuerySet[Installation]:
-    """Return who waits for a license, each with the place in the line of its app."""
-    waiting = Installation.objects.filter(state=InstallState.IN_LINE, app__deleted_at=None)
-    earlier = Q(queued_at__lt=OuterRef("queued_at")) | Q(queued_at=OuterRef("queued_at"), device__lt=OuterRef("device"))
-    ahead = waiting.filter(app=OuterRef("app")).filter(
-        Q(priority__lt=OuterRef("priority")) | Q(priority=OuterRef("priority")) & earlier
-    )
-    number = ahead.order_by().values("app").annotate(number=Count("pk")).values("number")
-    return (
-        installation_rows()
-        .filter(pk__in=waiting.values("pk"))
-        .annotate(place=Coalesce(Subquery(number, output_field=IntegerField()), 0) + 1)
-    )
+    """Return who waits for a license."""
+    return installation_rows().filter(state=InstallState.IN_LINE, app__deleted_at=None)
+
+
+class Places:
+    """Puts on the rows of a list each one's place in the line of its app, whatever the list leaves out."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[int, int]] = {}
+
+    def __call__(self, rows: list[Installation]) -> None:
+        """Find the places of these rows; each app's line is numbered once."""
+        new = {row.app_id for row in rows} - self._known.keys()
+        self._known |= {app_id: {} for app_id in new}
+        order = ("priority", "queued_at", "device")
+        number = Window(RowNumber(), partition_by="app", order_by=order)
+        waiting = Installation.objects.filter(state=InstallState.IN_LINE, app__in=new).annotate(place=number)
+        for app_id, key, place in waiting.values_list("app", "pk", "place") if new else ():
+            self._known[app_id][key] = place
+        for row in rows:
+            vars(row)["place"] = self._known[row.app_id].get(row.pk)
 
 
 class InstallationTable(tables.Table):
