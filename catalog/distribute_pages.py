@@ -158,7 +158,7 @@ def _form(
     """Show the form, or keep what it says as drafts and go on to the preview."""
     data = request.POST if request.method == "POST" else None
     wanted = draft.submission if draft else None
-    form = DistributeForm(data, instance=draft or replaces, submission=wanted)
+    form = DistributeForm(data, instance=draft or replaces or Distribution(), submission=wanted)
     refused = _refused(apps)
     if data is not None and not refused and not form.is_searching and form.is_valid():
         submission = form.cleaned_data["submission"]

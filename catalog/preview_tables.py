@@ -33,7 +33,7 @@ class TargetTable(tables.Table):
     fate = tables.Column("What happens", orderable=False)
     reason = tables.Column("Why", orderable=False, default="")
     license_kind = tables.Column("License", accessor="verdict__license_kind", orderable=False, default="none")
-    token = tables.Column("VPP token", orderable=False, default="none")
+    token = tables.Column("VPP token", default="none", visible=False)
 
     def render_fate(self, value: str) -> str:
         """Return what happens as a pill."""
@@ -43,7 +43,12 @@ class TargetTable(tables.Table):
         """Return what happens in words."""
         return str(Fate(value).label)
 
-    def render_license_kind(self, value: str) -> str:
+    def render_license_kind(self, value: str, record: Row) -> str:
+        """Return what would hold the license, and where it would come from."""
+        kind = KINDS.get(value, "none")
+        return f"{kind}, from {record.token}" if record.token else kind
+
+    def value_license_kind(self, value: str) -> str:
         """Return what would hold the license."""
         return KINDS.get(value, "none")
 

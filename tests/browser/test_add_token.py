@@ -19,6 +19,8 @@ PAGES = [
     "/tokens/",
     "/catalog/",
     "/catalog/settings/",
+    "/catalog/distribute/",
+    "/catalog/distributions/",
     "/groups/",
     "/people/",
     "/devices/",

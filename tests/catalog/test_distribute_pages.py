@@ -300,3 +300,9 @@ def test_the_pages_of_a_preview_are_of_one_moment_and_a_reload_looks_anew(operat
     DeviceFactory(enrolled=True)
     assert len(rows(operator.get(address, {"fate": "licensed"}))) == 1
     assert len(rows(operator.get(address))) == 2
+
+
+def test_a_new_form_proposes_what_is_usual(operator: Client) -> None:
+    form = operator.get(f"/catalog/{AppFactory().pk}/distribute/").context["form"]
+    chosen = {name: form[name].value() for name in ("license_kind", "when", "priority", "notify_by_email")}
+    assert chosen == {"license_kind": "automatic", "when": "now", "priority": 100, "notify_by_email": False}
