@@ -28,6 +28,8 @@ class Fault:
     nth: int = 1
     times: int = 1
     delay: float = 0.0
+    # Seconds for which the answer is kept back although the call is carried out.
+    hold: float = 0.0
     # "before": the connection ends and nothing was done; "after": it was done, and nobody is told.
     drop: str = ""
     # The call is carried out although its answer is replaced.

@@ -28,7 +28,7 @@ def clear_requests(world: World) -> dict[str, Any]:
 def faults(world: World, **members: Any) -> dict[str, Any]:
     """Order trouble for the n-th call that matches path, method and location.
 
-    Members: path, method, location, nth, times (-1: for ever), delay, drop ("before", "after"), apply, status,
+    Members: path, method, location, nth, times (-1: for ever), delay, hold, drop ("before", "after"), apply, status,
     errorNumber, body, bodyBase64, bodySize, headers, merge, remove, truncate.
     """
     return asdict(world.faults.order(**members))

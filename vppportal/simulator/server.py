@@ -265,6 +265,7 @@ def respond(world: World, site: Site, request: Request, due: list[Fault]) -> Rep
         return replacing.answer()
     mount = site.mounts.get(site.mount(request.path))
     reply = mount(world, request) if mount else replace(site.missing)
+    time.sleep(sum(fault.hold for fault in due))
     if any(fault.drop == "after" for fault in due):
         raise Dropped
     if replacing:
