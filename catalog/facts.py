@@ -40,6 +40,8 @@ class Current:
     is_due: bool = False
     is_requested: bool = False
     was_there: bool = False
+    is_leaving: bool = False
+    """It was being taken away when it was last planned."""
 
 
 @dataclass(frozen=True, slots=True)

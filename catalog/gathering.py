@@ -28,6 +28,13 @@ from tokens.models import Target as OperationTarget
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 
 AUDIENCE = ("groups", "people", "devices", "excluded_groups", "excluded_people", "excluded_devices")
+WITHOUT_A_CLAIM: Final = (
+    Reason.NOT_WANTED,
+    Reason.WIPED,
+    Reason.RETIRED,
+    Reason.PERSON_LEFT,
+    Reason.NOT_ENROLLED,
+)
 NOT_ENOUGH_LICENSES: Final = 9709
 Groups = dict[int, set[int]]
 """The people of each group."""
@@ -262,6 +269,7 @@ def _current(row: Installation, now: Any) -> Current:
         is_due=row.retry_at is not None and row.retry_at <= now,
         is_requested=row.is_requested,
         was_there=row.confirmed_at is not None,
+        is_leaving=row.reason in WITHOUT_A_CLAIM,
     )
 
 

@@ -129,7 +129,7 @@ def _way_back(facts: Facts, target: Target, blank: Verdict) -> Verdict:
         return never if target.wish else _gone(facts, replace(kept, is_over=kept.asset_id is None))
     if not target.is_enrolled:
         return _gone(facts, kept)
-    if current.state == InstallState.REMOVING:
+    if current.state == InstallState.REMOVING or _failed_to_leave(current):
         return kept
     removes = facts.remove_on_selective_wipe if target.blocked == Reason.WIPED else facts.remove_on_stop
     if removes or target.blocked == Reason.RETIRED:
@@ -142,6 +142,11 @@ def _gone(facts: Facts, kept: Verdict) -> Verdict:
     irrevocable = {supply.asset_id for supply in facts.supplies if not supply.is_revocable}
     reason = Reason.NOT_RECLAIMABLE if kept.asset_id in irrevocable else kept.reason
     return replace(kept, state=InstallState.REMOVED, reason=reason, lets_go=True)
+
+
+def _failed_to_leave(current: Current) -> bool:
+    """Did taking it away fail, and is it not yet time to try again?"""
+    return current.state == InstallState.FAILED and current.is_leaving and not current.is_due
 
 
 def _may_be_there(current: Current) -> bool:

@@ -233,6 +233,13 @@ class TestWayBack:
         made = plan(facts(device(wish=None, current=self.INSTALLED), held=HELD))
         assert (only(made).state, only(made).sends) == (InstallState.REMOVING, "remove")
 
+    def test_a_removal_that_failed_is_tried_again_when_its_time_has_come_and_not_before(self) -> None:
+        failed = current(InstallState.FAILED, was_there=True, is_leaving=True)
+        waits = plan(facts(device(wish=None, current=failed), held=HELD))
+        assert (only(waits).state, only(waits).sends, waits.give_back) == (InstallState.FAILED, "", {})
+        due = plan(facts(device(wish=None, current=replace(failed, is_due=True)), held=HELD))
+        assert only(due).sends == "remove"
+
     def test_the_license_returns_only_after_the_app_is_gone(self) -> None:
         removing = current(InstallState.REMOVING, was_there=True)
         removed = current(InstallState.REMOVED, was_there=True)
