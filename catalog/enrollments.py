@@ -31,6 +31,7 @@ GONE_WITH_ITS_ENROLLMENT: Final = (
     InstallState.INSTALLING,
     InstallState.INSTALLED,
     InstallState.REMOVING,
+    InstallState.FAILED,
 )
 Moments = dict[int, datetime]
 
@@ -164,6 +165,8 @@ class _Roll:
 
     def _write(self, story: Story, device: Device) -> None:
         was_enrolled = device.is_enrolled
+        if device.enrollment_id not in ("", story.enrollment_id):
+            device.last_seen_at = None  # what the other enrollment told is about the past
         if self._begins(story, device):
             if device.pk and (device.enrolled_at is None or device.enrolled_at < story.began_at):
                 self.renewed[device.pk] = story.began_at
@@ -174,7 +177,7 @@ class _Roll:
             device.enrollment_type, device.unenrolled_at = story.enrollment_type, story.ended_at
         elif story.ended_at or device.unenrolled_at is None or story.heard_at > device.unenrolled_at:
             device.unenrolled_at = story.ended_at
-        if was_enrolled and device.unenrolled_at is not None:
+        if device.pk and was_enrolled and device.unenrolled_at is not None:
             self.left[device.pk] = device.unenrolled_at
         elif device.is_enrolled and not was_enrolled:
             self._returned |= {device.pk} if device.pk else set()
@@ -219,7 +222,8 @@ def _part(renewed: Moments, left: Moments) -> None:
         began_at = renewed.get(row.device_id)
         if began_at is None or row.since >= began_at or row.state not in GONE_WITH_ITS_ENROLLMENT:
             continue
-        if row.state == InstallState.REMOVING:
+        is_unwanted = row.state == InstallState.FAILED and row.distribution_id is None and row.confirmed_at is not None
+        if row.state == InstallState.REMOVING or is_unwanted:
             moves.move(row, InstallState.REMOVED, began_at)
         else:
             moves.move(row, InstallState.FAILED, began_at, "The device was enrolled anew.")
