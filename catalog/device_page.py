@@ -127,7 +127,7 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
             "sentences": [
                 *hanging,
                 "Deleted now, it would keep both, and the portal would have no way to take them back.",
-                "Retire it first: that takes its apps away and frees its licenses.",
+                "Retire it first: that takes its apps away and frees the licenses they came with.",
             ],
             "device": device,
         }

@@ -103,8 +103,8 @@ class InstallationTable(tables.Table):
 class LineTable(tables.Table):
     """Who waits for a license, the next one first."""
 
-    place = Number(verbose_name="Place", orderable=False)
     app = tables.Column(linkify=True, order_by="app__listing__name", attrs=NAMED)
+    place = Number(verbose_name="Place", orderable=False)
     owner = tables.Column(
         "Person", accessor="device__owner", linkify=True, default="nobody: shared", order_by="device__owner__name"
     )
