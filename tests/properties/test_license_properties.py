@@ -158,7 +158,7 @@ def assert_safe(world: World) -> None:
 
 
 def assert_explained() -> None:
-    """Check that every settled change says of each holder what became of it, and why where that is not what was asked."""
+    """Check that all changes are settled, and say why, of each holder for whom it is not as it was asked."""
     assert not Operation.objects.exclude(step=OperationStep.SETTLED).exists()
     assert not Operation.objects.open().exists()
     assert not Target.objects.filter(state=TargetState.OPEN).exists()
