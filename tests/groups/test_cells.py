@@ -75,8 +75,8 @@ def test_a_cell_that_says_what_cannot_be_gets_its_sentence(kind: Kind, text: str
 
 
 def test_all_that_is_wrong_with_a_line_is_told() -> None:
-    (line,) = lines(DEVICES, "serial,platform,owner\nC02,Android,nobody\n")
-    assert [problem.column for problem in line.problems] == ["Platform", "Owner"]
+    (line,) = lines(DEVICES, "serial,platform,enrollment\nC02,Android,none\n")
+    assert [problem.column for problem in line.problems] == ["Platform", "Enrollment type"]
 
 
 def test_serial_numbers_are_written_as_apple_does() -> None:

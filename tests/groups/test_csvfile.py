@@ -9,6 +9,7 @@ import pytest
 from vppportal.groups.csvfile import (
     LARGEST,
     LONGEST_LINE,
+    MOST_LINES,
     MOST_ROWS,
     Column,
     Record,
@@ -103,6 +104,7 @@ def test_empty_lines_are_left_out_and_lines_keep_their_numbers() -> None:
         (b'"mail"x,name\n', "The quotation marks in the first line do not match."),
         (b"mail\n" + b"x" * (LONGEST_LINE + 1), "Line 2 is longer than"),
         (b"x" * (LARGEST + 1), "larger than 32 MiB"),
+        (b"mail\n" + b"\n" * MOST_LINES, "more than 1,000,000 lines, empty ones included"),
     ],
 )
 def test_a_file_from_which_nothing_can_be_taken_gets_its_sentence(content: bytes, sentence: str) -> None:

@@ -140,6 +140,18 @@ def test_with_the_option_the_files_groups_replace_what_is_there() -> None:
     assert list(unnamed.groups.all()) == [sales]
 
 
+def test_a_device_changes_hands() -> None:
+    ada, bob = ManagedUserFactory(email="ada@x.example"), ManagedUserFactory(email="bob@x.example")
+    DeviceFactory(serial_number="C1", owner=ada)
+    DeviceFactory(serial_number="C2", owner=bob)
+    DeviceFactory(serial_number="C3", owner=bob)
+    job = load(DEVICES, b"serial,owner\nC1,BOB@x.example\nC2,Bob@x.example\nC3,-\n")
+    assert counts(job) == (0, 2, 1, 0)
+    changed = [row.changes for row in job.rows.filter(outcome="changed")]
+    assert changed == [[["Owner", "ada@x.example", "BOB@x.example"]], [["Owner", "bob@x.example", ""]]]
+    assert [device.owner for device in Device.objects.order_by("serial_number")] == [bob, bob, None]
+
+
 def test_lines_that_cannot_be_taken_do_not_hold_up_the_others() -> None:
     ManagedUserFactory(email="ada@x.example")
     content = b"serial,owner,platform\nC1,ada@x.example,\nC2,nobody@x.example,\nC3,,Android\nc1,,\n,,iOS\nC4,,\n"

@@ -54,10 +54,14 @@ class Problem:
 
 @dataclass(slots=True)
 class Line:
-    """A line as understood: what to find the row by, what it is to say, and why it cannot be taken, if so."""
+    """A line as understood: what to find the row by, what it is to say, and why it cannot be taken, if so.
+
+    `fold` is the key without the difference of small letters and capitals.
+    """
 
     record: Record
     key: str = ""
+    fold: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -111,6 +115,7 @@ def understand(kind: Kind, places: list[tuple[int, Meaning]], record: Record, wi
         if cell:
             _read(line, meaning, cell)
     line.key = str(line.values.get(kind.key.name, ""))
+    line.fold = kind.fold(line.key)
     if not line.key and not line.problems:
         line.problems.append(Problem(kind.key.label, "", f"There is no {kind.key.label.lower()} in this line."))
     return line
@@ -254,7 +259,7 @@ DEVICES = Kind(
         Meaning(_column("os_version", "OS version", "version", "osversionnumber"), _text(20), "Such as 18.2.", ""),
         Meaning(
             _column("owner", "Owner", "owneremail", "email", "useremail", "user", "assignedto"),
-            _address,
+            _text(254),
             "The e-mail address of a person who is in the portal already.",
         ),
         Meaning(

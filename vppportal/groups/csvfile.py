@@ -33,7 +33,8 @@ WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 PIECE: Final = 1024 * 1024
 LONGEST_LINE: Final = 256 * 1024
 LONGEST_SHOWN: Final = 1000
-MOST_LINES: Final = 50
+MOST_LINES: Final = 1_000_000
+LINES_OF_A_RECORD: Final = 50
 """A record may go over this many lines, in columns that we do not read."""
 NOTHING: Final = "-"
 """Empties what it stands for; an empty cell leaves it as it is."""
@@ -104,6 +105,8 @@ def examine(content: bytes, columns: Sequence[Column], key: Column) -> Source:
         raise Unreadable(f"The file is larger than {LARGEST // PIECE} MiB. Split it into several files.")
     if content.startswith(WORKBOOKS):
         raise Unreadable("This is a workbook, no CSV file. Save it as “CSV UTF-8” in your spreadsheet program first.")
+    if max(content.count(b"\n"), content.count(b"\r")) > MOST_LINES:
+        raise Unreadable(f"The file has more than {MOST_LINES:,} lines, empty ones included.")
     encoding = _encoding(content)
     candidates = [_with_separator(content, encoding, separator, columns) for separator in SEPARATORS]
     source = max(candidates, key=lambda one: (sum(map(bool, one.columns)), len(one.header)))
@@ -187,7 +190,7 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        if len(self.given) == MOST_LINES:
+        if len(self.given) == LINES_OF_A_RECORD:
             raise csv.Error("unexpected end")
         line = self._again.popleft() if self._again else next(self._text)
         if len(line) > LONGEST_LINE:

@@ -129,7 +129,7 @@ def _lines(kind: Kind, source: Source) -> Iterator[Line]:
     for one in source.records():
         line = understand(kind, places, one, len(source.header))
         if not line.problems:
-            before = first.setdefault(kind.fold(line.key), one.line)
+            before = first.setdefault(line.fold, one.line)
             if before != one.line:
                 line.problems.append(Problem(kind.key.label, line.key, f"This is in line {before:,} already."))
         yield line

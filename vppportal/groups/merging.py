@@ -11,6 +11,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from django.db.models import QuerySet
+
 from vppportal.groups.cells import DEVICES, GROUPS, PEOPLE, Kind, Line, Problem
 from vppportal.groups.csvfile import join
 from vppportal.groups.models import ManagedUser, RowOutcome, UserGroup
@@ -48,16 +50,18 @@ class Merger:
         self._labels = {column.name: column.label for column in kind.columns}
         self._groups: dict[str, UserGroup] = {}
         self._members: dict[int, dict[int, tuple[int, str]]] = {}
-        self._owners: dict[str, ManagedUser] = {}
+        self._owners: dict[str, int] = {}
+        self._addresses: dict[int, str] = {}
 
     def merge(self, lines: Collection[Line]) -> list[Judged]:
         """Judge the lines; with `writes` bring them in, which is to be called inside a transaction."""
         there = self._rows(self.kind, [line.key for line in _good(lines)], holds=self.writes)
         self._find_missing_names(lines, there)
         self._find_owners(lines)
+        self._find_previous_owners(lines, there)
         self._find_groups(lines)
         self._find_members(lines, there)
-        new = [line for line in _good(lines) if self._fold(line) not in there]
+        new = [line for line in _good(lines) if line.fold not in there]
         added = self._add(new) if self.writes else {}
         judged = [self._judge(line, there, added) for line in lines]
         if self.writes:
@@ -68,12 +72,7 @@ class Merger:
         """Return the rows of these keys; `holds` them until the commit."""
         if not keys:
             return {}
-        # SQLite folds A to Z only, PostgreSQL all letters.
-        letters = SMALL if kind.fold("A") == "a" else CAPITAL
-        folded = {kind.fold(key) for key in keys} | {key.translate(letters) for key in keys}
-        rows = kind.model._default_manager.alias(folded=kind.folded(kind.key.name)).filter(folded__in=folded)
-        if kind is DEVICES:
-            rows = rows.select_related("owner")
+        rows = _named(kind, keys)
         if holds:
             rows = rows.select_for_update(of=("self",), no_key=True)
         return {kind.fold(getattr(row, kind.key.name)): row for row in rows.order_by("-pk")}
@@ -81,16 +80,28 @@ class Merger:
     def _find_missing_names(self, lines: Iterable[Line], there: dict[str, Any]) -> None:
         """Refuse people who are new and have no name."""
         for line in _good(lines):
-            if self.kind is PEOPLE and "name" not in line.values and self.kind.fold(line.key) not in there:
+            if self.kind is PEOPLE and "name" not in line.values and line.fold not in there:
                 line.problems.append(Problem("Name", "", "This person is new and needs a name."))
 
     def _find_owners(self, lines: Iterable[Line]) -> None:
+        """Find the people whom devices are to belong to."""
         owned = [line for line in _good(lines) if self.kind is DEVICES and line.values.get("owner")]
-        self._owners = self._rows(PEOPLE, [line.values["owner"] for line in owned])
+        self._addresses = {}
+        if owned:
+            people = _named(PEOPLE, [line.values["owner"] for line in owned]).order_by("-pk")
+            self._addresses = dict(people.values_list("pk", "email"))
+        self._owners = {PEOPLE.fold(address): pk for pk, address in self._addresses.items()}
         for line in owned:
             if PEOPLE.fold(line.values["owner"]) not in self._owners:
                 sentence = "There is no person with this e-mail address."
                 line.problems.append(Problem("Owner", line.values["owner"], sentence))
+
+    def _find_previous_owners(self, lines: Iterable[Line], there: dict[str, Any]) -> None:
+        """Find the addresses of those whom devices belong to that the lines give to others."""
+        owned = [line for line in _good(lines) if "owner" in line.values and line.fold in there]
+        unknown = {there[line.fold].owner_id for line in owned}.difference(self._addresses, [None])
+        if unknown:
+            self._addresses |= dict(ManagedUser.objects.filter(pk__in=unknown).values_list("pk", "email"))
 
     def _find_groups(self, lines: Iterable[Line]) -> None:
         """Find the groups that people are to be in, and make those that are missing."""
@@ -118,7 +129,7 @@ class Merger:
 
     def _find_members(self, lines: Iterable[Line], there: dict[str, Any]) -> None:
         """Find which groups the people are in whose lines name some."""
-        named = [there.get(self.kind.fold(line.key)) for line in _good(lines) if "groups" in line.values]
+        named = [there.get(line.fold) for line in _good(lines) if "groups" in line.values]
         people = [row.pk for row in named if row is not None]
         self._members = defaultdict(dict)
         if people:
@@ -130,12 +141,13 @@ class Merger:
         """Insert rows, in one order for all who insert; return them, or those of somebody who was quicker."""
         if not lines:
             return {}
-        rows = [self.kind.model(**dict(self._wanted(line))) for line in sorted(lines, key=self._fold)]
+        lines = sorted(lines, key=lambda line: line.fold)
+        rows = [self.kind.model(**{attribute: value for _, attribute, value in self._wanted(line)}) for line in lines]
         self.kind.model._default_manager.bulk_create(rows, ignore_conflicts=True)
         return self._rows(self.kind, [line.key for line in lines], holds=True)
 
     def _judge(self, line: Line, there: dict[str, Any], added: dict[str, Any]) -> Judged:
-        fold = self._fold(line)
+        fold = line.fold
         row = there.get(fold)
         if not line.problems and row is None and self.writes:
             row = added.get(fold)
@@ -150,16 +162,13 @@ class Merger:
         changes = [*self._changes(line, row), *self._moves(line, row)]
         return Judged(line, RowOutcome.CHANGED if changes else RowOutcome.SAME, changes, row)
 
-    def _fold(self, line: Line) -> str:
-        return self.kind.fold(line.key)
-
-    def _wanted(self, line: Line) -> Iterator[tuple[str, Any]]:
-        """Yield the fields that a line sets, with what the model's attribute takes."""
+    def _wanted(self, line: Line) -> Iterator[tuple[str, str, Any]]:
+        """Yield the columns of a line that are fields of the row, each with the attribute and its value."""
         for name, value in line.values.items():
             if name == "owner":
-                yield name, self._owners[PEOPLE.fold(value)] if value else None
+                yield name, "owner_id", self._owners[PEOPLE.fold(value)] if value else None
             elif name != "groups":
-                yield name, value
+                yield name, name, value
 
     def _all(self, line: Line) -> list[Change]:
         values = [(name, _shown(value)) for name, value in line.values.items() if name != self._key]
@@ -167,12 +176,20 @@ class Merger:
 
     def _changes(self, line: Line, row: Any) -> list[Change]:
         """Return which fields of a row differ from what the line says."""
-        return [
-            (self._labels[name], _shown(old), _shown(value))
-            for name, value in self._wanted(line)
+        differing = [
+            (name, old)
+            for name, attribute, value in self._wanted(line)
             if name != self._key
-            for old in [getattr(row, name)]
+            for old in [getattr(row, attribute)]
             if (old.strip() if isinstance(old, str) else old) != value
+        ]
+        return [
+            (
+                self._labels[name],
+                _shown(self._addresses.get(old) if name == "owner" else old),
+                _shown(line.values[name]),
+            )
+            for name, old in differing
         ]
 
     def _moves(self, line: Line, person: Any) -> list[Change]:
@@ -201,9 +218,9 @@ class Merger:
         changed = [one for one in judged if one.outcome == RowOutcome.CHANGED]
         fields = set[str]()
         for one in changed:
-            for name, value in self._wanted(one.line):
+            for name, attribute, value in self._wanted(one.line):
                 if name != self._key:
-                    setattr(one.row, name, value)
+                    setattr(one.row, attribute, value)
                     fields.add(name)
         if changed and fields:
             # An upsert by primary key: an UPDATE with a CASE for each row takes many times as long.
@@ -223,6 +240,14 @@ class Merger:
         Membership.objects.bulk_create(joins, ignore_conflicts=True)
 
 
+def _named(kind: Kind, keys: Collection[str]) -> QuerySet[Any]:
+    """Return the rows of these keys, whatever their capitals."""
+    # SQLite folds A to Z only, PostgreSQL all letters.
+    letters = SMALL if kind.fold("A") == "a" else CAPITAL
+    folded = {kind.fold(key) for key in keys} | {key.translate(letters) for key in keys}
+    return kind.model._default_manager.alias(folded=kind.folded(kind.key.name)).filter(folded__in=folded)
+
+
 def _good(lines: Iterable[Line]) -> list[Line]:
     return [line for line in lines if not line.problems]
 
@@ -233,4 +258,4 @@ def _shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list):
         return join(value)
-    return value.email if isinstance(value, ManagedUser) else str(value or "")
+    return str(value or "")
