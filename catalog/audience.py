@@ -84,7 +84,7 @@ def _counted(kind: str, keys: Sequence[int]) -> QuerySet[Any, Any]:
 def _words(row: Distribution, told: Told) -> str:
     chosen = "everyone" if row.is_for_everyone else ", ".join(_parts(told, CHOSEN)) or "nobody yet"
     excluded = ", ".join(_parts(told, EXCLUDED))
-    return f"{chosen}; not {excluded}" if excluded else chosen
+    return f"{chosen}, except {excluded}" if excluded else chosen
 
 
 def _parts(told: Told, kinds: Sequence[str]) -> Iterator[str]:

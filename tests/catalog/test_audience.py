@@ -25,7 +25,7 @@ def test_exclusions_are_named_behind_everyone() -> None:
     row = DistributionFactory(is_for_everyone=True)
     row.excluded_groups.add(UserGroupFactory(name="Board"), UserGroupFactory(name="Sales"))
     row.excluded_devices.add(DeviceFactory(serial_number=""))
-    assert in_words(row) == "everyone; not Board and 1 more user group, one device"
+    assert in_words(row) == "everyone, except Board and 1 more user group, one device"
 
 
 def test_describing_many_takes_one_query() -> None:
