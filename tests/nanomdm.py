@@ -65,7 +65,7 @@ def new_key() -> rsa.RSAPrivateKey:
 
 
 def certify(
-    name: str, key: rsa.RSAPrivateKey, issuer: x509.Certificate | None, issuer_key: Any, *, user_id: str = ""
+    name: str, key: Any, issuer: x509.Certificate | None, issuer_key: Any, *, user_id: str = ""
 ) -> x509.Certificate:
     """Return a certificate of a key, signed by its issuer or by itself."""
     names = [x509.NameAttribute(NameOID.COMMON_NAME, name)]

@@ -119,7 +119,11 @@ def write_files(seed: int, folder: Path) -> dict[str, Path]:
     rows = [(one.serial, one.name, one.platform, one.product, one.os_version, one.owner) for one in devices(seed)]
     listed = [row for row in rows if row[0]]
     heads = "serial_number", "name", "platform", "model", "os_version", "owner"
-    tables = {"groups": groups, "people": [Person._fields, *people()], "devices": [heads, *listed]}
+    tables: dict[str, Sequence[Sequence[str]]] = {
+        "groups": groups,
+        "people": [Person._fields, *people()],
+        "devices": [heads, *listed],
+    }
     return {name: _write(folder / f"{name}.csv", table) for name, table in tables.items()}
 
 

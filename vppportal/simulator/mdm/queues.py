@@ -52,7 +52,6 @@ class Queues:
         with self.lock:
             self.commands: dict[str, Command] = {}
             self.enrollments: dict[str, Enrollment] = {}
-            self.authenticated: set[str] = set()
 
     def enqueue(self, ids: Sequence[str], command: Command) -> None:
         """Queue a command for every one of the ids, or for none."""
@@ -76,7 +75,6 @@ class Queues:
     def authenticate(self, id: str) -> None:
         """A device begins to enroll: its queue is gone, and it counts as enrolled only after a TokenUpdate."""
         with self.lock:
-            self.authenticated.add(id)
             if enrollment := self.enrollments.get(id):
                 enrollment.waiting.clear()
                 enrollment.not_now.clear()
