@@ -62,7 +62,8 @@ def ask_for_lists(wanted: Mapping[int, timedelta]) -> None:
     for row in rows:
         row.payload = list_payload(apps[row.device_id])
         row.next_attempt_at = min(row.next_attempt_at, now + wanted[row.device_id])
-    Command.objects.bulk_update(rows, ["payload", "next_attempt_at"], AT_ONCE)
+    fields = ["payload", "next_attempt_at"]
+    Command.objects.bulk_create(rows, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=fields)
     has_one = set(lists.values_list("device_id", flat=True))
     devices = Device.objects.enrolled().filter(pk__in=wanted.keys() - has_one)
     new = [_list(pk, name, apps[pk], now, now + wanted[pk]) for pk, name in devices.values_list("pk", "enrollment_id")]

@@ -64,8 +64,14 @@ def _hear(reports: Sequence[Report]) -> set[int]:
         if device.last_seen_at is None or device.last_seen_at < at:
             device.last_seen_at = at
             changed.append(device)
-    Device.objects.bulk_update(changed, ["last_seen_at", "unenrolled_at"], AT_ONCE)
+    _write(changed, ["last_seen_at", "unenrolled_at"])
     return woken
+
+
+def _write(devices: Iterable[Device], fields: Iterable[str]) -> None:
+    """Write some fields of locked devices in one statement, far faster than Django's own update of many."""
+    rows = sorted(devices, key=lambda device: device.pk)
+    Device.objects.bulk_create(rows, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=fields)
 
 
 def _enroll(enrollment_ids: set[str]) -> set[int]:
@@ -140,9 +146,9 @@ class _Roll:
         """Write what was changed, and return those devices for which apps are to be planned anew."""
         Device.objects.filter(pk__in=self._doubled).delete()
         # Enrollments are free before another device takes them.
-        Device.objects.bulk_update(self._freed.values(), ["enrollment_id", "unenrolled_at"], AT_ONCE)
+        _write(self._freed.values(), ["enrollment_id", "unenrolled_at"])
         Device.objects.bulk_create(self._new, AT_ONCE)
-        Device.objects.bulk_update([self._changed[pk] for pk in sorted(self._changed)], WRITTEN, AT_ONCE)
+        _write(self._changed.values(), WRITTEN)
         return {device.pk for device in self._new} | self.renewed.keys() | self.left.keys() | self._returned
 
     def _device_of(self, story: Story, held: Device | None) -> Device | None:

@@ -102,5 +102,8 @@ class Moves:
 
     def save(self) -> None:
         """Write what was changed, and have planned anew what that calls for."""
-        Installation.objects.bulk_update([self._rows[pk] for pk in sorted(self._changed)], WRITTEN, AT_ONCE)
+        changed = [self._rows[pk] for pk in sorted(self._changed)]
+        Installation.objects.bulk_create(
+            changed, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=WRITTEN
+        )
         reconciling.wake(self._to_plan)

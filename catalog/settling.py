@@ -55,11 +55,8 @@ def settle(reports: Sequence[Report]) -> set[int]:
         command = batch.commands.get(report.command_uuid) if report.command_uuid else None
         if command is not None:
             _answer(batch, command, report, payload)
-    Command.objects.bulk_update(
-        sorted((row for row in batch.commands.values() if row.pk in batch.changed), key=lambda row: row.pk),
-        WRITTEN,
-        AT_ONCE,
-    )
+    changed = sorted((row for row in batch.commands.values() if row.pk in batch.changed), key=lambda row: row.pk)
+    Command.objects.bulk_create(changed, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=WRITTEN)
     if batch.follow:
         enqueue(batch.follow)
     batch.moves.save()
