@@ -19,7 +19,9 @@ os.environ.setdefault("DATABASE_URL", "sqlite://:memory:")
 os.environ.setdefault("DATA_DIR", "/nonexistent")
 os.environ.setdefault("STATIC_ROOT", str(Path(__file__).resolve().parent.parent / "static"))
 # tests/conftest.py starts the Valkey server that this address names.
-os.environ.setdefault("REDIS_URL", f"redis://:tests@127.0.0.1:{free_port()}/0")
+# Each process of a parallel run inherits the first one's address and needs its own.
+if "PYTEST_XDIST_WORKER" in os.environ or "REDIS_URL" not in os.environ:
+    os.environ["REDIS_URL"] = f"redis://:tests@127.0.0.1:{free_port()}/0"
 # Playwright runs an event loop in the test's own thread, where Django would refuse to use the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
