@@ -47,6 +47,7 @@ def test_a_file_is_compared_shown_and_imported() -> None:
     assert "What importing this file would change" in page
     assert "1 person will be added." in page
     assert "1 user group will be made: Sales." in page
+    assert "1 line of the file cannot be taken, for the reasons below." in page
     assert "read as UTF-8 with semicolons between the cells. Not read: Phone." in page
     assert "This is no e-mail address." in page
     assert "every 1s" not in page
@@ -136,7 +137,8 @@ def test_lines_not_taken_are_downloaded_with_the_reasons_and_can_be_mended() -> 
         ["'=Ada", "nobody", "'+1;2", "Line 2. E-mail: This is no e-mail address."],
         [
             *("-", "c@x.example", ""),
-            "Line 4. The line has 5 cells, the first line only 3. Name: This cannot be emptied.",
+            "Line 4. The line has 5 cells, the first line only 3. A cell in which the separator occurs must stand in "
+            "quotation marks. Name: This cannot be emptied.",
             *("", "x"),
         ],
     ]

@@ -108,7 +108,10 @@ def understand(kind: Kind, places: list[tuple[int, Meaning]], record: Record, wi
         line.problems.append(Problem("", "", record.error))
         return line
     if any(cell.strip() for cell in record.cells[width:]):
-        sentence = f"The line has {len(record.cells)} cells, the first line only {width}."
+        sentence = (
+            f"The line has {len(record.cells)} cells, the first line only {width}. "
+            "A cell in which the separator occurs must stand in quotation marks."
+        )
         line.problems.append(Problem("", "", sentence))
     for place, meaning in places:
         cell = record.cells[place].strip() if place < len(record.cells) else ""

@@ -96,6 +96,7 @@ def imported(request: HttpRequest, pk: int) -> HttpResponseBase:
         part = listed.answer()
         if part is not None:
             return part
+        listed.table.columns["key"].column.verbose_name = KINDS[ImportKind(job.kind)].key.label
         title, sentences = _verdict(job)
         context |= {
             "list": listed,
@@ -176,7 +177,10 @@ def _verdict(job: Import) -> tuple[str, list[str]]:
     if job.changed:
         columns = ", ".join(f"{column} ({count:,})" for column, count in job.changes.items())
         sentences.append(f"{number(job.changed, spec.one, spec.many)} {be}changed: {columns}.")
-    return "Imported" if job.is_finished else "What importing this file would change", [*sentences, *_groups(job, be)]
+    sentences += _groups(job, be)
+    if job.bad:
+        sentences.append(f"{number(job.bad, 'line', 'lines')} of the file cannot be taken, for the reasons below.")
+    return "Imported" if job.is_finished else "What importing this file would change", sentences
 
 
 def _groups(job: Import, be: str) -> list[str]:

@@ -62,7 +62,7 @@ def ask(
 def load(kind: ImportKind, file: Path | bytes, by: By = None) -> Import:
     """Import a file here and now, without a preview; raise Unreadable where nothing can be taken from it."""
     content, name = (file, f"{kind}.csv") if isinstance(file, bytes) else (file.read_bytes(), file.name)
-    held = {"state": WorkState.RUNNING, "epoch": 1, "lease_until": timezone.now() + Import.lease}
+    held: dict[str, Any] = {"state": WorkState.RUNNING, "epoch": 1, "lease_until": timezone.now() + Import.lease}
     job = ask(kind, content, name, by=by, phase=ImportPhase.STORING, **held)
     carry_out(job)
     return job
