@@ -224,9 +224,9 @@ def test_discarding_leaves_nothing(operator: Client) -> None:
 def test_many_apps_are_one_form_and_those_not_approved_are_left_out(operator: Client) -> None:
     token = ContentTokenFactory()
     apps = [owned_app(token, name=f"App {name}") for name in "ABC"]
-    waiting = AppFactory(pending=True)
+    chosen = [*(app.pk for app in apps), AppFactory(pending=True).pk]
     DeviceFactory.create_batch(2, enrolled=True)
-    form = operator.post("/catalog/distribute/", {"selected": [app.pk for app in [*apps, waiting]]}, follow=True)
+    form = operator.post("/catalog/distribute/", {"selected": chosen}, follow=True)
     assert "Distribute 3 apps" in form.content.decode()
     assert "1 app is left out: not approved" in form.content.decode()
     sent = typed(is_for_everyone="on", submission=form.context["form"]["submission"].value())
@@ -288,7 +288,7 @@ def test_with_very_many_targets_the_preview_shows_one_app_at_a_time(operator: Cl
     page = operator.post("/catalog/distribute/", sent, follow=True)
     assert "one app at a time: <strong>App A</strong>" in page.content.decode()
     assert {str(row.app) for row in rows(page)} == {"App A"}
-    other = operator.get(page.request["PATH_INFO"], {"app": apps[1].pk, "fate": "licensed"})
+    other = operator.get(page.request["PATH_INFO"], {"app": str(apps[1].pk), "fate": "licensed"})
     assert {str(row.app) for row in rows(other)} == {"App B"}
     assert f'<input type="hidden" name="app" value="{apps[1].pk}"' in other.content.decode()
 
