@@ -181,11 +181,13 @@ def by_holder(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         return rows.exclude(serial_number="")
     if value == "people":
         return rows.filter(serial_number="")
-    devices = Device.objects.annotate(serial=Upper("serial_number")).filter(serial=OuterRef("serial_number"))
+    # Read once and hashed: SQLite would look through all devices for each of a million licenses.
+    devices = Device.objects.exclude(serial_number="").values(serial=Upper("serial_number"))
     people = ClientUser.objects.filter(
         token=OuterRef("asset__token"), client_user_id=OuterRef("client_user_id"), person__isnull=False
     )
-    return rows.filter(Q(~Exists(devices), ~Q(serial_number="")) | Q(~Exists(people), serial_number=""))
+    strange_devices = ~Q(serial_number="") & ~Q(serial_number__in=devices)
+    return rows.filter(strange_devices | Q(~Exists(people), serial_number=""))
 
 
 class HolderFilter(django_filters.FilterSet):
