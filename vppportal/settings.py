@@ -223,7 +223,6 @@ CELERY_BEAT_SCHEDULE = {
     "look after devices": {"task": "catalog.tasks.look_after_devices", "schedule": 20.0},
     "look after the channel to devices": {"task": "catalog.tasks.sweep_channel", "schedule": 10.0},
     "forget old events": {"task": "catalog.tasks.forget_old_events", "schedule": crontab(hour="3", minute="30")},
-    "forget old drafts": {"task": "catalog.tasks.forget_old_drafts", "schedule": crontab(minute="25")},
     "forget old sync records": {"task": "tokens.tasks.forget_old_runs", "schedule": crontab(hour="3", minute="10")},
     "forget old imports": {
         "task": "vppportal.groups.tasks.forget_old_imports",
