@@ -68,7 +68,7 @@ def _hear(reports: Sequence[Report]) -> set[int]:
     return woken
 
 
-def _write(devices: Iterable[Device], fields: Iterable[str]) -> None:
+def _write(devices: Iterable[Device], fields: Sequence[str]) -> None:
     """Write some fields of locked devices in one statement, far faster than Django's own update of many."""
     rows = sorted(devices, key=lambda device: device.pk)
     Device.objects.bulk_create(rows, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=fields)

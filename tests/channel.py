@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from catalog import chasing, events, sending
 from catalog.mdm import signature
-from catalog.models import Command, CommandStatus, DeviceEvent, InstallState
+from catalog.models import Command, CommandStatus, DeviceEvent, Installation, InstallState, Reconciliation
 from tests.factories import AppFactory, CommandFactory, InstallationFactory
 from vppportal.groups.models import Device
 from vppportal.simulator import Simulator
@@ -124,6 +124,33 @@ def on_the_way(kind: str, where: InstallState, *, status: str = CommandStatus.SE
 def open_list(device: Device) -> Command:
     """Return the list of its apps that a device is asked for."""
     return Command.objects.get(device=device, kind="ManagedApplicationList", state__in=OPEN_STATES)
+
+
+def fate(command: Command) -> tuple[str, str, str]:
+    """Return the stored command's status, and its installation's state and details."""
+    command.refresh_from_db()
+    installation = installation_of(command)
+    return command.status, installation.state, installation.details
+
+
+def installation_of(command: Command) -> Installation:
+    """Return the installation a command is about, as it is stored now."""
+    assert command.installation is not None
+    return Installation.objects.select_related("app__listing").get(pk=command.installation.pk)
+
+
+def list_says(device: Device, *, at: Any = None, **apps: str) -> Command:
+    """Let a device answer the list it is asked for; return the list."""
+    asked = open_list(device)
+    told(answer(asked, "Acknowledged", at=at, **managed(**apps)))
+    asked.refresh_from_db()
+    assert asked.status == CommandStatus.ACKNOWLEDGED
+    return asked
+
+
+def is_planned(installation: Installation) -> bool:
+    """Is the app to be planned anew?"""
+    return Reconciliation.objects.filter(app=installation.app).exists()
 
 
 class Channel:

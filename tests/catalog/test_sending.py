@@ -42,7 +42,7 @@ def queued(asked: Asked) -> Reply:
 def waiting(number: int = 1, **fields: Any) -> list[Command]:
     """Return install commands that wait to be sent, to a device each."""
     app = AppFactory()
-    made = []
+    made: list[Command] = []
     for _ in range(number):
         installation = InstallationFactory(app=app, state=InstallState.READY)
         made.append(

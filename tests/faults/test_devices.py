@@ -36,7 +36,7 @@ def order(
     is_install = kind == CommandKind.INSTALL
     installation.state = InstallState.READY if is_install else InstallState.REMOVING
     installation.save()
-    facts = {"platform": device.platform, "enrollment_type": device.enrollment_type, "take_over": True}
+    facts: dict[str, Any] = {"platform": device.platform, "enrollment_type": device.enrollment_type, "take_over": True}
     payload = (
         mdm.install_payload(app, is_licensed=is_licensed, policies=app, **facts)
         if is_install
