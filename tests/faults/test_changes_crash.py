@@ -89,7 +89,11 @@ def test_asking_for_licenses_dies_whole_or_not_at_all(location: Location) -> Non
 
     def prepare() -> Callable[[], None]:
         devices = known_devices(3)
-        return lambda: licenses.assign(asset, devices, by=None, why="Test") and None
+
+        def ask() -> None:
+            licenses.assign(asset, devices, by=None, why="Test")
+
+        return ask
 
     for _ in enumerate_deaths(prepare, Killed()):
         assert not Operation.objects.exists()

@@ -35,7 +35,12 @@ class Canary:
         outer = file.read_text().strip()
         inner = json.loads(base64.b64decode(outer))["token"]
         forms = [outer, inner, quote(outer, safe=""), outer.encode().hex(), base64.b64encode(outer.encode()).decode()]
-        self.windows = {form[at : at + WINDOW] for form in forms for at in range(len(form) - WINDOW + 1)}
+        self.windows = set[str]()
+        self.learn(*forms)
+
+    def learn(self, *secrets: str) -> None:
+        """Look out for these, too."""
+        self.windows |= {text[at : at + WINDOW] for text in secrets for at in range(len(text) - WINDOW + 1)}
 
     def is_in(self, text: str) -> bool:
         runs = RUNS.findall(text)
@@ -86,6 +91,13 @@ def rows(portal: Portal) -> Iterator[tuple[str, str]]:
             yield "session, decoded", repr(session.get_decoded())
 
 
+def bearer_of_notifications(simulator: Simulator, file: Path) -> str:
+    """Return the secret with which Apple shows that it is Apple; it echoes that to whoever has the token."""
+    headers = {"Authorization": f"Bearer {file.read_text().strip()}"}
+    answer = requests.get(f"{simulator.apple}/client/config", headers=headers, timeout=30).json()
+    return str(answer["notificationAuthToken"])
+
+
 def test_the_secret_is_written_down_nowhere(make_portal: Callable[..., Portal], simulator: Simulator) -> None:
     portal = make_portal(APPLE_VPP_URL=simulator.apple, LOG_LEVEL="DEBUG")
     overheard = Overheard(portal.valkey.url)
@@ -95,6 +107,7 @@ def test_the_secret_is_written_down_nowhere(make_portal: Callable[..., Portal], 
     canary = Canary(file)
     details = upload(portal, session, file, "Business").url
     settled(portal, 30)
+    canary.learn(bearer_of_notifications(simulator, file))
 
     answers = {"the same file again": upload(portal, session, file, "Again").text}
     echo = {"status": 400, "body": json.dumps({"errorNumber": 9602, "errorMessage": f"bad token {file.read_text()}"})}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -258,22 +259,32 @@ def test_a_restricted_token_admits_members_of_its_groups() -> None:
     assert licenses.admits(token, [inside.pk, in_both.pk, outside.pk]) == {inside.pk, in_both.pk}
 
 
+def promised_at_once(asset: Asset, *wanted: list[Holder]) -> list[int]:
+    """Let several ask for licenses at the same moment; return how many each was promised."""
+    promised: list[int] = []
+
+    def ask(holders: list[Holder]) -> None:
+        promised.append(len(licenses.assign(asset, holders, by=None, why="").taken))
+
+    at_once(*(partial(ask, holders) for holders in wanted))
+    return promised
+
+
 # --- Several at once --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_who_ask_at_once_are_not_promised_the_same_license() -> None:
     asset = AssetFactory(total=100, available=100, assigned=0)
-    asked = at_once(*(lambda n=n: licenses.assign(asset, many(30, n * 30), by=None, why="") for n in range(6)))
-    assert sum(len(one.taken) for one in asked) == 100  # type: ignore[attr-defined]
+    promised = promised_at_once(asset, *(many(30, n * 30) for n in range(6)))
+    assert sum(promised) == 100
     assert Target.objects.filter(state=TargetState.OPEN).count() == 100
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_who_ask_for_the_same_holders_at_once_reserve_each_once() -> None:
     asset = AssetFactory(total=100, available=100, assigned=0)
-    asked = at_once(*(lambda: licenses.assign(asset, many(40), by=None, why="") for _ in range(4)))
-    assert sorted(len(one.taken) for one in asked) == [0, 0, 0, 40]  # type: ignore[attr-defined]
+    assert sorted(promised_at_once(asset, *[many(40)] * 4)) == [0, 0, 0, 40]
     assert Target.objects.count() == 40
 
 

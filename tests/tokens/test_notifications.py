@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
@@ -222,7 +223,7 @@ def test_counts_are_read_at_most_every_few_seconds_and_the_last_word_is_heard(lo
     assert waiting.count() == 20
     assert max(waiting.values_list("next_attempt_at", flat=True)) < timezone.now() + timedelta(seconds=6)
     with time_machine.travel(timezone.now() + timedelta(seconds=6)):
-        notifications.cache.clear()  # Redis keeps its own time
+        cache.clear()  # Redis keeps its own time
         apply(token)
     assert_level(token, location)
     assert len(location.asked("/assets")) == before + 2
@@ -318,7 +319,7 @@ def test_while_apple_is_away_notifications_wait(location: Location) -> None:
     assert Notification.objects.get().state == WorkState.WAITING
     location.sim.world.faults.clear()
     with time_machine.travel(timezone.now() + timedelta(minutes=2)):
-        notifications.cache.clear()
+        cache.clear()
         apply(token)
     assert_level(token, location)
 
@@ -351,14 +352,19 @@ def heard(location: Location, live_server: LiveServer, settings: Any) -> Iterato
     location.sim.control("settle")
 
 
+def webhook(location: Location) -> tuple[str, str]:
+    """Return where Apple sends the location's notifications, and with which bearer."""
+    assert location.world.webhook is not None
+    return location.world.webhook.url, location.world.webhook.auth_token
+
+
 OVER_SOCKETS = pytest.mark.django_db(transaction=True)
 
 
 @OVER_SOCKETS
 def test_a_sync_subscribes_once(location: Location, heard: ContentToken) -> None:
     assert heard.subscribed_to.endswith(f"/apple/notifications/{heard.notification_id}/")
-    assert location.world.webhook is not None
-    assert location.world.webhook.url == heard.subscribed_to
+    assert webhook(location)[0] == heard.subscribed_to
     assert set(location.world.types) == {"ASSET_COUNT", "ASSET_MANAGEMENT", "USER_MANAGEMENT", "USER_ASSOCIATED"}
     posts = len([entry for entry in location.asked("/client/config") if entry["method"] == "POST"])
     sync_now(heard)
@@ -368,12 +374,10 @@ def test_a_sync_subscribes_once(location: Location, heard: ContentToken) -> None
 
 @OVER_SOCKETS
 def test_a_subscription_somebody_else_took_is_taken_back(location: Location, heard: ContentToken) -> None:
-    ours, location.world.webhook = location.world.webhook, None
+    ours = webhook(location)
+    location.world.webhook = None
     sync_now(heard)
-    assert ours is not None
-    assert location.world.webhook is not None
-    assert location.world.webhook.url == ours.url
-    assert location.world.webhook.auth_token == ours.auth_token
+    assert webhook(location) == ours
 
 
 @OVER_SOCKETS
