@@ -29,6 +29,7 @@ from tokens.models import (
     TargetState,
 )
 from tokens.queue import hurry
+from vppportal.activity.models import record
 
 __all__ = ["Asked", "Holder", "admits", "assign", "free", "revoke"]
 
@@ -184,4 +185,7 @@ def _ask(
         for operation, batch in zip(operations, batches, strict=True)
         for holder in batch
     )
+    if by is not None and holders:
+        verb = f"asked Apple to {kind.value} licenses of"
+        record(by, verb, asset.token, app=asset.adam_id, licenses=len(holders), why=why)
     hurry(operation.pk for operation in operations)

@@ -157,7 +157,7 @@ def _ask_before_registering(request: HttpRequest, token: ContentToken, chosen: Q
         (counted["all"] - counted["at_once"], "invited by mail, and on their devices; they count once they accept"),
         (known, "left alone: registered or invited already"),
         (left, "left out: not active any more"),
-        (outside, "of them outside the user groups the token is restricted to: registered, but without licenses"),
+        (outside, "of these outside the user groups that the token is restricted to: registered, but without licenses"),
     ]
     sentences = [f"{number(many, PERSON, PEOPLE).capitalize()} {words}." for many, words in facts if many]
     verb = f"Register {number(counted['all'], PERSON, PEOPLE)}" if counted["all"] else ""

@@ -142,8 +142,8 @@ class RegistrationFilter(django_filters.FilterSet):
     known = django_filters.TypedChoiceFilter(
         field_name="person",
         lookup_expr="isnull",
-        label="Registered by",
-        choices=[("", "All"), ("no", "This portal"), ("yes", "Somebody else")],
+        label="Person",
+        choices=[("", "All"), ("no", "Known"), ("yes", "Unknown to the portal")],
         coerce=lambda value: value == "yes",
     )
     held = django_filters.ChoiceFilter(

@@ -24,6 +24,7 @@ from tests.factories import (
 )
 from tests.signed_in import LIST, sign_in
 from tokens.models import Asset, ContentToken, Operation, OperationKind, OperationStep, Target, TargetState
+from vppportal.activity.models import Entry
 from vppportal.work import WorkState
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sim")]
@@ -189,6 +190,8 @@ def test_after_the_question_apple_is_asked(operator: Client, asset: Asset) -> No
     assert answer["Location"] == f"/tokens/{asset.token_id}/operations/{operation.pk}/"
     assert (operation.kind, operation.why) == (OperationKind.ASSIGN, "By hand")
     assert set(operation.targets.values_list("serial_number", flat=True)) == {row.serial_number for row in devices}
+    entry = Entry.objects.get(verb="asked Apple to assign licenses of")
+    assert entry.details == {"app": asset.adam_id, "licenses": 2, "why": "By hand"}
     assign(operator, asset, kind="device", devices=keys, confirmed="yes")
     assert Operation.objects.count() == 1
 
@@ -332,6 +335,30 @@ def test_the_changes_of_a_token_are_listed(operator: Client, asset: Asset) -> No
     assert shown.count("Assign licenses") - shown.count("<option") == 1 or "Field Notes" in shown
     narrowed = operator.get(f"/tokens/{asset.token_id}/operations/?state=done", headers=LIST).content.decode()
     assert "Nothing matches" in narrowed
+
+
+@pytest.mark.parametrize("name", ["licenses", "operations", "operation", "quotas"])
+def test_long_lists_cost_no_more_queries_than_short_ones(operator: Client, asset: Asset, name: str) -> None:
+    operation = OperationFactory(asset=asset)
+    path = {
+        "licenses": f"/tokens/{asset.token_id}/licenses/",
+        "operations": f"/tokens/{asset.token_id}/operations/",
+        "operation": f"/tokens/{asset.token_id}/operations/{operation.pk}/",
+        "quotas": f"{address(asset)}quotas/",
+    }[name]
+
+    def fill(many: int) -> int:
+        for _ in range(many):
+            AssetFactory(token=asset.token)
+            OperationFactory(asset=asset, requested_by=UserFactory())
+            QuotaFactory(token=asset.token, adam_id=asset.adam_id)
+            name = DeviceFactory(owner=ManagedUserFactory()).serial_number
+            Target.objects.create(operation=operation, asset=asset, serial_number=name)
+        with CaptureQueriesContext(connection) as queries:
+            operator.get(path, {"per_page": "100"})
+        return len(queries)
+
+    assert fill(3) == fill(60) <= 14
 
 
 def test_pages_of_another_token_are_not_found(operator: Client, asset: Asset) -> None:

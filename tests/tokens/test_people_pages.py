@@ -215,7 +215,7 @@ def test_registering_a_group_says_beforehand_what_happens_to_whom(operator: Clie
     assert "2 people invited by mail" in shown
     assert "1 person left alone: registered or invited already." in shown
     assert "1 person left out: not active any more." in shown
-    assert "2 people of them outside the user groups" in shown
+    assert "2 people of these outside the user groups" in shown
     assert not Operation.objects.exists()
     post(operator, token, "register", groups=[group.pk], confirmed="yes")
     assert Target.objects.count() == 3
