@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +24,11 @@ CERTIFICATE: Final = "mdm-push-certificate"
 def is_configured() -> bool:
     """Is there an MDM server to talk to?"""
     return bool(settings.NANOMDM_URL)
+
+
+def address() -> str:
+    """Return where the MDM server is, fit to be shown: without a name or password that may stand in the address."""
+    return re.sub(r"//[^/@]*@", "//", settings.NANOMDM_URL)
 
 
 def connect(timeout: Timeout = PATIENT) -> MdmClient:

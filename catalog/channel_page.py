@@ -17,7 +17,7 @@ from catalog import channel
 def device_channel(request: HttpRequest) -> HttpResponse:
     """Show how devices are reached. The keys are never shown, only whether they are set."""
     context = {
-        "url": settings.NANOMDM_URL,
+        "url": channel.address(),
         "has_api_key": bool(settings.NANOMDM_API_KEY),
         "has_webhook_key": bool(settings.NANOMDM_WEBHOOK_KEY),
         "pushes": settings.NANOMDM_PUSH,

@@ -42,10 +42,11 @@ def test_without_a_server_the_page_says_what_to_do() -> None:
 
 
 def test_keys_are_never_shown(settings: Any) -> None:
-    settings.NANOMDM_URL = "http://127.0.0.1:9"
+    settings.NANOMDM_URL = "http://user:password-canary@127.0.0.1:9"
     settings.NANOMDM_API_KEY, settings.NANOMDM_WEBHOOK_KEY = "api-key-canary", "webhook-key-canary"
     shown = page("Token manager") + tried()
     assert "canary" not in shown
+    assert "http://127.0.0.1:9" in shown
     assert "set: events are refused" not in shown
 
 
