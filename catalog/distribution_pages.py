@@ -183,6 +183,7 @@ def _summary(row: Distribution) -> dict[str, Any]:
     counts = {state: found[state] for state in InstallState if found.get(state)}
     told = letters.told(row)
     is_active = row.state == DistributionState.ACTIVE
+    way_back = removal.way_back(row.app) if row.state == DistributionState.STOPPED else None
     is_telling = bool(told["open"]) or (is_active and row.notify_by_email and row.notified_at is None)
     return {
         "distribution": row,
@@ -191,7 +192,11 @@ def _summary(row: Distribution) -> dict[str, Any]:
         "installed": counts.get(InstallState.INSTALLED, 0),
         "aimed_at": sum(number for state, number in counts.items() if state not in NOT_AIMED_AT),
         "told": told,
-        "is_under_way": is_telling or any(state in counts for state in UNDER_WAY) or _is_being_planned(row),
+        "way_back": way_back,
+        "is_under_way": is_telling
+        or any(state in counts for state in UNDER_WAY)
+        or _is_being_planned(row)
+        or (way_back is not None and way_back.is_under_way),
     }
 
 

@@ -88,6 +88,30 @@ def _licenses(number: int) -> str:
     return f"{number:,} license{'' if number == 1 else 's'}"
 
 
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What is still on its way back of an app that devices have no claim to any more."""
+
+    removing: int
+    removed: int
+    returning: int
+
+    @property
+    def is_under_way(self) -> bool:
+        """Is a removal or a license still to come?"""
+        return bool(self.removing or self.returning)
+
+
+def way_back(app: App) -> WayBack:
+    """Count what is being removed, what is gone, and the licenses that are to return."""
+    counted = app.installations.filter(distribution=None).aggregate(
+        removing=Count("pk", filter=Q(state=InstallState.REMOVING)),
+        removed=Count("pk", filter=Q(state=InstallState.REMOVED)),
+        returning=Count("pk", filter=returning() & Q(state__in=WITHOUT_APP)),
+    )
+    return WayBack(**counted)
+
+
 def consequences_of_stop(installations: QuerySet[Installation]) -> Consequences:
     """Return what stopping these installations does."""
     return _consequences(installations, removes=Q(app__remove_on_stop=True))

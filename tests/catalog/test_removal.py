@@ -120,3 +120,14 @@ def test_a_tokens_policies_go_to_the_apps_it_added_and_to_no_others(by: User) ->
     own.refresh_from_db()
     other.refresh_from_db()
     assert (own.block_backup, other.block_backup) == (True, False)
+
+
+def test_the_way_back_counts_what_is_still_to_come() -> None:
+    app, asset = AppFactory(), AssetFactory()
+    InstallationFactory(app=app, state=InstallState.REMOVING, asset=asset)
+    InstallationFactory(app=app, state=InstallState.REMOVED, asset=asset)
+    InstallationFactory(app=app, state=InstallState.REMOVED)
+    way = removal.way_back(app)
+    assert (way.removing, way.removed, way.returning, way.is_under_way) == (1, 2, 1, True)
+    app.installations.update(state=InstallState.REMOVED, asset=None)
+    assert not removal.way_back(app).is_under_way
