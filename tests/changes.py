@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import Any
 
 import time_machine
 from django.conf import settings
@@ -12,12 +13,13 @@ from redis import Redis
 
 from tests.factories import DeviceFactory
 from tests.locations import Location, Mirror
-from tokens import connection, tasks
-from tokens.licenses import Holder
+from tokens import connection, licenses, tasks
+from tokens.licenses import Asked, Holder
 from tokens.models import Asset, ContentToken, Operation, OperationKind, Target, TargetState
 from vppportal.groups.models import Device
 
 LONGEST = timedelta(hours=8)
+ASSOCIATE, DISASSOCIATE, STATUS = "/assets/associate", "/assets/disassociate", "/status"
 
 
 def asset_of(token: ContentToken, number: int = 0) -> Asset:
@@ -29,6 +31,40 @@ def known_devices(count: int, **fields: object) -> list[Holder]:
     """Make devices that the portal knows and that hold nothing yet."""
     made = Device.objects.bulk_create(DeviceFactory.build_batch(count, **fields))
     return [Holder(device.serial_number) for device in made]
+
+
+def give(asset: Asset, wanted: list[Holder]) -> Asked:
+    """Ask for licenses."""
+    return licenses.assign(asset, wanted, by=None, why="Test")
+
+
+def take(asset: Asset, wanted: list[Holder]) -> Asked:
+    """Ask for licenses back."""
+    return licenses.revoke(asset, wanted, by=None, why="Test")
+
+
+def given(location: Location, asset: Asset, count: int = 3) -> list[Holder]:
+    """Give licenses to so many devices, and wait until they have them."""
+    devices = known_devices(count)
+    give(asset, devices)
+    settle_all(location)
+    return devices
+
+
+def trouble(location: Location, path: str, **members: Any) -> None:
+    """Order trouble for the next call of a path."""
+    location.sim.control("faults", path=path, **members)
+
+
+def events(location: Location, *following: dict[str, Any], **members: Any) -> None:
+    """Say how Apple's next events go."""
+    location.sim.control("events", following=[*following], **members)
+
+
+def sent(location: Location, path: str = ASSOCIATE) -> list[int]:
+    """Return how many holders each call named; 0 for one that did not get through."""
+    bodies = [entry.get("body", {}) for entry in location.asked(path)]
+    return [body.get("serialNumbers", 0) + body.get("clientUserIds", 0) for body in bodies]
 
 
 def next_step() -> datetime | None:
