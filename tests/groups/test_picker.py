@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -14,7 +16,7 @@ pytestmark = pytest.mark.django_db
 NONSENSE = ["x", "-1", "9" * 20, "9" * 5000, "²"]
 
 
-def search(path: str, name: str, text: str, **chosen: object) -> str:
+def search(path: str, name: str, text: str, **chosen: Any) -> str:
     return sign_in("Viewer").get(f"{path}choices/", {"name": name, f"{name}_search": text, **chosen}).content.decode()
 
 
