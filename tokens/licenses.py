@@ -111,8 +111,7 @@ def revoke(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str
     wanted, limits = _distinct(holders), connection.limits()
     with transaction.atomic():
         locked = _locked(asset)
-        is_for_good = asset.product_type == ProductType.BOOK or not asset.is_revocable
-        if locked is None or is_for_good or locked.token.deleted_at or locked.token.is_read_only:
+        if locked is None or not _gives_back(locked):
             return Asked((), tuple(wanted))
         unsent = _take_back_unsent(locked, wanted)
         held, busy = _held(locked, wanted), _busy(locked, wanted)
@@ -121,6 +120,11 @@ def revoke(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str
         _ask(OperationKind.REVOKE, locked, taken, limits, by, why)
         done = [holder for holder in there if holder in taken or (holder in unsent and holder not in busy)]
     return Asked(tuple(done), _others(there, done))
+
+
+def _gives_back(asset: Asset) -> bool:
+    is_for_good = asset.product_type == ProductType.BOOK or not asset.is_revocable
+    return not is_for_good and asset.token.deleted_at is None and not asset.token.is_read_only
 
 
 def _distinct(holders: Iterable[Holder]) -> list[Holder]:
