@@ -26,25 +26,26 @@ WHOM: Final = "ClientUser"
 
 def show_on_devices() -> int:
     """Store the commands that show invitations which were mailed and not yet shown; return how many."""
-    invited = ClientUser.objects.to_invite().filter(invited_at__isnull=False, person=OuterRef("owner"))
-    latest = invited.order_by("-invited_at")
+    open_ones = ClientUser.objects.to_invite().filter(invited_at__isnull=False, person=OuterRef("owner"))
+    latest = open_ones.order_by("-invited_at")
     shown = Command.objects.filter(device=OuterRef("pk"), kind=CommandKind.INVITE)
     devices = (
         Device.objects.enrolled()
         .filter(enrollment_type=EnrollmentType.DEVICE, platform__in=("iOS", "macOS"))
-        .filter(Exists(invited))
+        .filter(Exists(open_ones))
         .annotate(invited=latest.values("pk")[:1], invited_at=latest.values("invited_at")[:1])
         .exclude(Exists(shown.filter(created_at__gte=OuterRef("invited_at"))))
+        .values_list("pk", "enrollment_id", "invited")
     )
     with transaction.atomic():
         return commands.enqueue(
             Command(
-                device=device,
-                enrollment_id=device.enrollment_id,
+                device_id=device_id,
+                enrollment_id=enrollment_id,
                 kind=CommandKind.INVITE,
-                payload={WHOM: device.invited},
+                payload={WHOM: invited},
             )
-            for device in devices
+            for device_id, enrollment_id, invited in devices
         )
 
 

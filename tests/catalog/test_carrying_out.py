@@ -10,7 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog import carrying_out, distribution, reconciling
+from catalog.facts import Facts
 from catalog.models import App, Command, CommandKind, CommandStatus, Installation, InstallState, Reason, Reconciliation
+from catalog.plan import Plan, plan
 from tests.factories import (
     AppFactory,
     AssetFactory,
@@ -134,9 +136,8 @@ def test_an_install_still_under_way_is_cancelled_when_the_app_is_removed() -> No
 def test_what_a_device_answered_meanwhile_is_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
     app, _ = owned()
     row = InstallationFactory(app=app, state=InstallState.SENT)
-    plan = carrying_out.plan
 
-    def answered(facts: Any) -> Any:
+    def answered(facts: Facts) -> Plan:
         Installation.objects.filter(pk=row.pk).update(state=InstallState.INSTALLED)
         return plan(facts)
 

@@ -281,7 +281,7 @@ class TestWayBack:
         assert kept.state == InstallState.LEFT
 
     def test_a_retired_device_loses_app_and_license_whatever_the_policies_say(self) -> None:
-        rules = {"remove_on_stop": False, "revoke_on_stop": False}
+        rules: dict[str, Any] = {"remove_on_stop": False, "revoke_on_stop": False}
         retired = device(blocked=Reason.RETIRED, current=self.INSTALLED)
         assert only(plan(facts(retired, held=HELD, **rules))).sends == "remove"
         removed = device(blocked=Reason.RETIRED, current=current(InstallState.REMOVED))

@@ -17,7 +17,8 @@ NONSENSE = ["x", "-1", "9" * 20, "9" * 5000, "²"]
 
 
 def search(path: str, name: str, text: str, **chosen: Any) -> str:
-    return sign_in("Viewer").get(f"{path}choices/", {"name": name, f"{name}_search": text, **chosen}).content.decode()
+    asked: dict[str, Any] = {"name": name, f"{name}_search": text, **chosen}
+    return sign_in("Viewer").get(f"{path}choices/", asked).content.decode()
 
 
 def test_a_group_says_how_many_people_and_devices_it_means() -> None:

@@ -178,12 +178,6 @@ class Company:
         known = {one["key"]: one["assignments"] for one in self.simulator.ask("locations")["locations"]}
         return [known[location] for location in locations]
 
-    def holds(self, within: float = WITHIN, **expected: int) -> None:
-        """Wait until so many licenses are assigned at Apple; the keywords are locations with _ for -."""
-        for name, number in expected.items():
-            location = name.replace("_", "-")
-            eventually(lambda at=location, many=number: self.held(at) == [many], within, every=0.2)
-
     def on_devices(self, app: int) -> int:
         """On how many of all devices the app really is."""
         with self.portal.database():

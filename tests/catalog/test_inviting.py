@@ -1,0 +1,75 @@
+"""Apple's invitation is shown on a person's devices once after each mail, and its code is stored with no command."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from catalog import inviting
+from catalog.models import Command, CommandKind
+from tests.factories import ClientUserFactory, DeviceFactory, ManagedUserFactory
+from tokens.fields import Sealed
+from tokens.models import ClientUser
+from tokens.secret import Secret
+from vppportal.groups.models import Device
+
+pytestmark = pytest.mark.django_db
+
+CODE = "invite-code-0123"
+
+
+def invited(**facts: Any) -> ClientUser:
+    row: ClientUser = ClientUserFactory(
+        person=ManagedUserFactory(), status="Registered", invited_at=timezone.now(), client_user_id="id-1", **facts
+    )
+    row.invite_code = Sealed.seal(Secret(CODE), bound_to="id-1")
+    row.save()
+    return row
+
+
+def device_of(row: ClientUser, **facts: Any) -> Device:
+    device: Device = DeviceFactory(enrolled=True, owner=row.person, **facts)
+    return device
+
+
+def test_the_persons_devices_show_it_once_after_each_mail() -> None:
+    row = invited()
+    device_of(row)
+    DeviceFactory(enrolled=True)
+    assert inviting.show_on_devices() == 1
+    assert inviting.show_on_devices() == 0
+    ClientUser.objects.update(invited_at=timezone.now() + timedelta(seconds=1))
+    assert inviting.show_on_devices() == 1
+
+
+@pytest.mark.parametrize("facts", [{"enrollment_type": "user"}, {"platform": "tvOS"}])
+def test_devices_that_cannot_show_it_are_left_alone(facts: dict[str, Any]) -> None:
+    device_of(invited(), **facts)
+    assert inviting.show_on_devices() == 0
+
+
+def test_before_the_mail_nothing_is_shown() -> None:
+    row = invited()
+    ClientUser.objects.update(invited_at=None)
+    device_of(row)
+    assert inviting.show_on_devices() == 0
+
+
+def test_the_code_is_filled_in_only_when_the_command_is_sent(sim: Any) -> None:
+    device_of(invited())
+    inviting.show_on_devices()
+    command = Command.objects.get()
+    assert command.kind == CommandKind.INVITE
+    assert CODE not in str(command.payload)
+    assert CODE in inviting.payloads([command])[command.pk]["InvitationURL"]
+
+
+def test_an_invitation_that_was_accepted_meanwhile_is_not_sent() -> None:
+    device_of(invited())
+    inviting.show_on_devices()
+    ClientUser.objects.update(status="Associated")
+    command = Command.objects.get()
+    assert inviting.payloads([command]) == {}
