@@ -40,6 +40,8 @@ from vppportal.supervisor import Running, Service, StartFailed, Supervisor, Told
 ROOT = Path(__file__).resolve().parent.parent
 FIRST_PAGE_WITHIN = 60.0
 SEED = "1"
+ENROLLMENT_PROFILE = "simulated.enrollment"
+"""What the simulated devices' enrollment profile is called; any name will do for them."""
 MDM_KEYS = ("NANOMDM_API_KEY", "NANOMDM_WEBHOOK_KEY")
 # Simulated devices are quick, but slow enough to be watched.
 DEVICE_PACE = ("--answer-seconds", "0.5", "--install-seconds", "8", "--poll-seconds", "900")
@@ -124,6 +126,7 @@ class Portal:
             "APPLE_VPP_URL": told["apple"],
             "ARTWORK_SOURCES": told["url"],
             "NANOMDM_URL": told["mdm"],
+            "MDM_PROFILE_IDENTIFIER": ENROLLMENT_PROFILE,
             "SIMULATED": "1",
         }
 
