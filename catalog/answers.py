@@ -26,7 +26,6 @@ ABSENT_FOR: Final = timedelta(hours=6)
 AT_WORK_FOR: Final = timedelta(days=14)
 """How long a device may say that it is at it, which may mean that it waits for its person."""
 
-ON_THE_WAY: Final = frozenset({InstallState.READY, InstallState.SENT, InstallState.INSTALLING})
 LISTED: Final = frozenset({InstallState.SENT, InstallState.INSTALLING, InstallState.REMOVING})
 """The states that a list of the device's managed apps decides on."""
 
@@ -78,10 +77,10 @@ def retry_after(tries: int) -> timedelta | None:
 def _acknowledged(kind: str, payload: Mapping[str, Any]) -> Meaning:
     done = Meaning(CommandStatus.ACKNOWLEDGED, "The device has done it.")
     if kind == CommandKind.INSTALL:
-        state = payload.get("State")
+        state = str(payload.get("State"))  # a device may say anything, a list even
         if state in OVER:
-            return replace(done, words=OVER[str(state)], state=InstallState.FAILED)
-        words = IN_PROGRESS.get(str(state), "The device has taken the command.")
+            return replace(done, words=OVER[state], state=InstallState.FAILED)
+        words = IN_PROGRESS.get(state, "The device has taken the command.")
         return replace(done, words=words, state=InstallState.INSTALLING, asks_list=True)
     if kind == CommandKind.REMOVE:
         return replace(done, words="The device has taken the command.", asks_list=True)

@@ -62,13 +62,13 @@ def are_due() -> bool:
 def apply_due(limit: int = BATCH) -> int:
     """Apply events that are due; return how many were taken up.
 
-    Those whose worker died are applied one by one: an event that takes workers down does so alone in the end.
+    Those whose worker died are taken up one by one: an event that takes workers down does so alone in the end, and no
+    other is counted among its deaths.
     """
-    rows = DeviceEvent.objects.claim(limit)
-    together = [row for row in rows if not row.deaths]
-    for batch in [together, *([row] for row in rows if row.deaths)]:
-        if batch:
-            _apply(batch)
+    abandoned = DeviceEvent.objects.filter(state=WorkState.RUNNING)
+    rows = DeviceEvent.objects.filter(state=WorkState.WAITING).claim(limit) or abandoned.claim(1)
+    if rows:
+        _apply(rows)
     return len(rows)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog import events
+from catalog.mdm import Report
 from catalog.models import (
     Command,
     CommandKind,
@@ -224,3 +227,30 @@ def test_applying_twice_is_applying_once() -> None:
     apply()
     after = [*Command.objects.order_by("pk").values(), *Installation.objects.values(), *Device.objects.values()]
     assert after == before
+
+
+def test_an_answer_of_another_shape_is_taken_for_what_it_is() -> None:
+    command = on_the_way(INSTALL, InstallState.SENT)
+    told(answer(command, "Acknowledged", State=["Queued"], RejectionReason={"a": 1}, ErrorChain={}))
+    assert fate(command)[:2] == ("acknowledged", "installing")
+
+
+def test_an_event_that_takes_workers_down_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, *good = [on_the_way(INSTALL, InstallState.SENT) for _ in range(4)]
+    for command in (bad, *good):
+        events.store(answer(command, "Acknowledged", State="Queued"))
+    take = events._take
+
+    def dying(reports: Sequence[Report]) -> None:
+        if any(report.command_uuid == bad.uuid for report in reports):
+            raise MemoryError
+        take(reports)
+
+    monkeypatch.setattr(events, "_take", dying)
+    for _ in range(Command.max_deaths + 2):
+        with suppress(MemoryError):
+            while events.apply_due():
+                pass
+        DeviceEvent.objects.filter(state="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert {fate(command)[0] for command in good} == {"acknowledged"}
+    assert sorted(DeviceEvent.objects.values_list("state", flat=True)) == ["done", "done", "done", "failed"]
