@@ -44,11 +44,14 @@ def is_due() -> bool:
 
 
 def send(limit: int = BATCH) -> int:
-    """Send commands that are due, and return how many were taken up; 0 where there are none, or no MDM server."""
+    """Send commands that are due, and return how many were taken up; 0 where there are none, or no MDM server.
+
+    Those whose worker died are taken up one by one: what takes workers down does so alone in the end.
+    """
     if not channel.is_configured():
         return 0
     queued = Command.objects.filter(status=CommandStatus.QUEUED).select_related("device")
-    rows = queued.claim(limit)
+    rows = queued.filter(state=WorkState.WAITING).claim(limit) or queued.filter(state=WorkState.RUNNING).claim(1)
     if rows:
         _store(rows, _hand_over(rows))
     return len(rows)

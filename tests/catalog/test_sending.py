@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -188,6 +189,18 @@ def test_a_command_that_takes_workers_down_is_given_up(server: Scripted) -> None
     sending.send()
     assert server.asked == []
     assert states() == {(CommandStatus.ERROR, InstallState.FAILED)}
+
+
+def test_a_command_that_takes_workers_down_takes_no_other_with_it(server: Scripted) -> None:
+    made = waiting(4)
+    Command.objects.filter(pk=made[0].pk).update(payload={"Identifier": "an app\x01"})  # no property list takes that
+    for _ in range(Command.max_deaths + 2):
+        with suppress(ValueError):
+            while sending.send():
+                pass
+        Command.objects.filter(state="running").update(lease_until=timezone.now() - timedelta(seconds=1))
+    statuses = Command.objects.order_by("pk").values_list("status", flat=True)
+    assert list(statuses) == [CommandStatus.ERROR, *[CommandStatus.SENT] * 3]
 
 
 def test_a_worker_that_dies_after_sending_sends_the_same_command_again(server: Scripted) -> None:
