@@ -7,18 +7,19 @@ written here, and only where the installation is still what the plan saw; what d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from catalog import commands, mdm
 from catalog.facts import Verdict
 from catalog.gathering import gather
 from catalog.models import (
+    ON_THE_WAY,
     App,
     Command,
     CommandKind,
@@ -119,7 +120,9 @@ def _store(row: Reconciliation, app: App, decided: list[Verdict], seen: dict[int
         row.renew()
         locked = app.installations.select_for_update(of=("self",)).filter(device__in=changed).order_by("pk")
         fresh = {installation.device_id: installation for installation in locked}
-        still = [pk for pk in changed if _state(fresh.get(pk)) == seen[pk]]
+        same = [pk for pk in changed if _state(fresh.get(pk)) == seen[pk]]
+        going = _call_back(fresh[pk] for pk in same if pk in fresh and _next_state(verdicts[pk]) not in ON_THE_WAY)
+        still = [pk for pk in same if pk not in going]
         over = [fresh[pk].pk for pk in still if verdicts[pk].is_over and pk in fresh]
         written = [
             _written(fresh.get(pk) or Installation(app=app, device_id=pk), verdicts[pk], now)
@@ -131,6 +134,24 @@ def _store(row: Reconciliation, app: App, decided: list[Verdict], seen: dict[int
         )
         Installation.objects.filter(pk__in=over).delete()
         _command(app, {pk: verdicts[pk] for pk in still})
+
+
+def _call_back(unwanted: Iterable[Installation]) -> set[int]:
+    """Cancel installs that were not handed to the MDM server yet; return the devices for which that happens just now.
+
+    For those the next plan decides: what is sent after a removal would stay on the device.
+    """
+    ready = [row.pk for row in unwanted if row.state == InstallState.READY]
+    unsent = Command.objects.open().filter(installation__in=ready, status=CommandStatus.QUEUED)
+    rows = list(unsent.order_by("pk").select_for_update(of=("self",))) if ready else []
+    now = timezone.now()
+    going = {row.pk: row.device_id for row in rows if row.lease_until is not None and row.lease_until > now}
+    _cancel(Command.objects.filter(pk__in=[row.pk for row in rows if row.pk not in going]))
+    return {*going.values()}
+
+
+def _cancel(unneeded: QuerySet[Command]) -> None:
+    unneeded.update(state=WorkState.DONE, status=CommandStatus.CANCELLED, answered_at=timezone.now(), lease_until=None)
 
 
 def _after_refusal(verdict: Verdict, refused: set[tuple[int, str]]) -> Verdict:
@@ -198,9 +219,7 @@ def _command(app: App, verdicts: dict[int, Verdict]) -> None:
     """Store the commands that these verdicts send; what is still open for the same installations is not needed then."""
     sending = {pk: verdict.sends for pk, verdict in verdicts.items() if verdict.sends}
     rows = list(app.installations.filter(device__in=sending).select_related("device"))
-    Command.objects.filter(installation__in=rows, state__in=OPEN_STATES).update(
-        state=WorkState.DONE, status=CommandStatus.CANCELLED, answered_at=timezone.now()
-    )
+    _cancel(Command.objects.filter(installation__in=rows, state__in=OPEN_STATES))
     commands.enqueue(
         Command(
             device=row.device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -211,3 +212,38 @@ def test_fifty_devices_take_no_more_queries_than_ten() -> None:
         counts.append(len(queries))
         assert Command.objects.filter(installation__app=app).count() == number // 2
     assert counts[0] == counts[1]
+
+
+def about_to_be_sent(**facts: Any) -> tuple[App, Command]:
+    app, asset = owned()
+    device = DeviceFactory(enrolled=True)
+    DistributionFactory(app=app).devices.set([device])
+    hold(asset, device)
+    carry_out(app)
+    command = Command.objects.get()
+    Command.objects.update(**facts)
+    return app, command
+
+
+def test_an_install_that_was_not_sent_yet_is_not_sent_when_nobody_wants_it_any_more() -> None:
+    app, command = about_to_be_sent()
+    distribution.stop(app.distributions.get(), UserFactory())
+    carry_out(app)
+    command.refresh_from_db()
+    assert (command.state, command.status) == ("done", CommandStatus.CANCELLED)
+    assert states(app) == ["removed"]
+    assert Operation.objects.get().kind == OperationKind.REVOKE
+
+
+def test_an_install_that_is_being_handed_over_is_waited_for() -> None:
+    in_a_moment = timezone.now() + timedelta(seconds=30)
+    app, command = about_to_be_sent(state="running", lease_until=in_a_moment)
+    distribution.stop(app.distributions.get(), UserFactory())
+    carry_out(app)
+    command.refresh_from_db()
+    assert (command.state, command.status) == ("running", CommandStatus.QUEUED)
+    assert states(app) == ["ready"]
+    Command.objects.update(state="waiting", status=CommandStatus.SENT, sent_at=timezone.now())
+    app.installations.update(state=InstallState.SENT)
+    carry_out(app)
+    assert states(app) == ["removing"]
