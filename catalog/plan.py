@@ -72,10 +72,12 @@ def _way_there(facts: Facts, licenses: Licenses, target: Target, wish: Wish, bla
     is_there = state in ON_THE_WAY or state == InstallState.INSTALLED
     hindrance = _hindrance(facts, target, wish)
     if hindrance and not is_there:
-        kept = _as_it_is(target.current, blank) if target.current and hindrance == Reason.PAUSED else blank
+        kept = _unused(facts, target, blank)
+        if target.current and hindrance == Reason.PAUSED:
+            kept = _as_it_is(target.current, blank)
         return replace(kept, state=InstallState.SKIPPED, reason=hindrance)
     if wish.when == When.ON_DEMAND and not is_there and not (target.current and target.current.is_requested):
-        return replace(blank, state=InstallState.OFFERED)
+        return replace(_unused(facts, target, blank), state=InstallState.OFFERED)
     licensed = licenses.find(target, wish, blank)
     if target.current and is_there:
         return replace(licensed, state=target.current.state)
@@ -95,6 +97,14 @@ def _as_it_is(current: Current, verdict: Verdict) -> Verdict:
         holder=current.holder,
         license_kind=current.license_kind,
     )
+
+
+def _unused(facts: Facts, target: Target, verdict: Verdict) -> Verdict:
+    """Return the verdict with the license that nobody needs here now: once forgotten, it would never return."""
+    current = target.current
+    if current is None or (current.asset_id or 0, current.holder) not in facts.held | facts.assigning:
+        return verdict
+    return replace(_as_it_is(current, verdict), lets_go=True)
 
 
 def _hindrance(facts: Facts, target: Target, wish: Wish) -> Reason:

@@ -318,3 +318,18 @@ class TestWayBack:
         assert (only(made).state, made.give_back) == (InstallState.INSTALLED, {})
         licensed = plan(facts(device(wish=paused, current=current(InstallState.LICENSING)), held=HELD))
         assert (only(licensed).reason, licensed.give_back) == (Reason.PAUSED, {})
+
+
+@pytest.mark.parametrize(
+    ("wish", "rules"),
+    [(WISH, {"is_approved": False}), (replace(WISH, when=When.ON_DEMAND), {})],
+)
+def test_a_license_under_way_that_is_not_needed_any_more_returns_when_it_is_there(
+    wish: Wish, rules: dict[str, Any]
+) -> None:
+    asked = device(wish=wish, current=current(InstallState.LICENSING))
+    meanwhile = plan(facts(asked, assigning=HELD, **rules))
+    assert (only(meanwhile).asset_id, only(meanwhile).holder, meanwhile.give_back) == (1, "S1", {})
+    then = device(wish=wish, current=current(only(meanwhile).state))
+    assert plan(facts(then, held=HELD, **rules)).give_back == {1: {"S1"}}
+    assert only(plan(facts(then, **rules))).asset_id is None
