@@ -13,7 +13,7 @@ from django.utils import timezone
 from catalog import reconciling
 from catalog.facts import Verdict
 from catalog.gathering import gather
-from catalog.models import App, AppStatus, Distribution, DistributionState, Installation, InstallState
+from catalog.models import IN_FORCE, App, AppStatus, Distribution, DistributionState, Installation, InstallState
 from catalog.plan import plan
 from vppportal.activity.models import record, record_each
 
@@ -76,8 +76,7 @@ def resume(distribution: Distribution, by: User) -> bool:
 
 def stop(distribution: Distribution, by: User) -> bool:
     """End a distribution: its targets lose their claim, and the policies of the app say what follows."""
-    in_force = (DistributionState.ACTIVE, DistributionState.PAUSED)
-    return _turn(distribution, in_force, DistributionState.STOPPED, by, "stopped distributing")
+    return _turn(distribution, IN_FORCE, DistributionState.STOPPED, by, "stopped distributing")
 
 
 def _turn(

@@ -12,7 +12,7 @@ from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 
 from catalog.audience import describe
-from catalog.models import ON_THE_WAY, App, Distribution, DistributionState, Installation, InstallState
+from catalog.models import IN_NEED, ON_THE_WAY, App, Distribution, DistributionState, Installation, InstallState
 from vppportal.columns import NAMED, Cell, Number, Pill, When
 from vppportal.groups.models import UserGroup
 from vppportal.lists import Search
@@ -20,7 +20,7 @@ from vppportal.lists import Search
 COUNTED: Final = {
     "installed": (InstallState.INSTALLED,),
     "on_the_way": (InstallState.LICENSING, *ON_THE_WAY),
-    "waiting": (InstallState.IN_LINE, InstallState.UNREGISTERED),
+    "waiting": IN_NEED,
     "failed": (InstallState.FAILED,),
 }
 

@@ -10,8 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from catalog import reconciling
-from catalog.answers import ON_THE_WAY, retry_after
-from catalog.models import Command, CommandKind, Installation, InstallState, Reconciliation
+from catalog.answers import retry_after
+from catalog.models import ON_THE_WAY, Command, CommandKind, Installation, InstallState, Reconciliation
 
 WRITTEN: Final = (
     "state",
@@ -25,7 +25,7 @@ WRITTEN: Final = (
 )
 AT_ONCE: Final = 500
 FROM: Final[dict[str, frozenset[InstallState]]] = {
-    CommandKind.INSTALL: ON_THE_WAY,
+    CommandKind.INSTALL: frozenset(ON_THE_WAY),
     CommandKind.REMOVE: frozenset({InstallState.REMOVING}),
 }
 """Where an installation must be for the fate of a command to move it."""

@@ -19,7 +19,12 @@ from catalog.models.channel import (
     DeviceEvent,
 )
 from catalog.models.distribution import (
+    IN_FORCE,
+    IN_NEED,
     ON_THE_WAY,
+    UNDER_WAY,
+    UNWANTED,
+    WITHOUT_APP,
     Distribution,
     DistributionState,
     Installation,
@@ -34,7 +39,12 @@ from catalog.models.letter import Letter
 __all__ = [
     "ADDABLE_BY_HAND",
     "COMMENTS",
+    "IN_FORCE",
+    "IN_NEED",
     "ON_THE_WAY",
+    "UNDER_WAY",
+    "UNWANTED",
+    "WITHOUT_APP",
     "Addition",
     "App",
     "AppStatus",

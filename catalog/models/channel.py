@@ -20,7 +20,6 @@ class CommandKind(models.TextChoices):
     INSTALL = "InstallApplication", "Install app"
     REMOVE = "RemoveApplication", "Remove app"
     MANAGED_LIST = "ManagedApplicationList", "List managed apps"
-    INSTALLED_LIST = "InstalledApplicationList", "List installed apps"
     INVITE = "InviteToProgram", "Invite to Apple's program"
     REMOVE_PROFILE = "RemoveProfile", "Remove MDM control"
 

@@ -29,6 +29,9 @@ class DistributionState(models.TextChoices):
     STOPPED = "stopped", "Stopped"
 
 
+IN_FORCE = (DistributionState.ACTIVE, DistributionState.PAUSED)
+
+
 class LicenseKind(models.TextChoices):
     """What holds the license."""
 
@@ -49,7 +52,7 @@ class DistributionQuerySet(models.QuerySet["Distribution"]):
 
     def in_force(self) -> DistributionQuerySet:
         """Distributions that give their targets a claim to the app; paused ones keep what is there."""
-        return self.filter(state__in=(DistributionState.ACTIVE, DistributionState.PAUSED))
+        return self.filter(state__in=IN_FORCE)
 
 
 class Distribution(models.Model):
@@ -123,6 +126,16 @@ class InstallState(models.TextChoices):
     LEFT = "left", "No longer managed here"
 
 
+IN_NEED = (InstallState.IN_LINE, InstallState.UNREGISTERED)
+"""What an installation needs is missing: a license, or the person's consent."""
+ON_THE_WAY = (InstallState.READY, InstallState.SENT, InstallState.INSTALLING)
+WITHOUT_APP = (InstallState.REMOVED, InstallState.LEFT)
+"""What was taken off the device, or is left to its person."""
+UNDER_WAY = (InstallState.LICENSING, *ON_THE_WAY, InstallState.REMOVING)
+"""Apple, the MDM server or the device is about to move the installation on."""
+UNWANTED = (InstallState.REMOVING, *WITHOUT_APP)
+
+
 class Reason(models.TextChoices):
     """Why an installation is where it is, in words; empty where the state says it all."""
 
@@ -150,13 +163,9 @@ class Reason(models.TextChoices):
     REFUSED_BY_APPLE = "refused_by_apple", "Apple refused the license"
     NOT_WANTED = "not_wanted", "No distribution includes it any more"
     STAYS = "stays", "The policy leaves the app on the device"
-    ALREADY_THERE = "already_there", "Installed already"
     TOKEN_REFUSED = "token_refused", "Apple refuses the VPP token"
     BUSY = "busy", "An earlier change is still under way"
     NOT_RECLAIMABLE = "not_reclaimable", "Apple does not take this license back"
-
-
-ON_THE_WAY = (InstallState.READY, InstallState.SENT, InstallState.INSTALLING)
 
 
 class Installation(models.Model):
