@@ -20,6 +20,7 @@ from tokens.diagnosis import diagnose
 from tokens.models import ClientUser, ClientUserStatus, ContentToken, SyncRun
 from vppportal.groups.models import Device
 from vppportal.templatetags.portal import days_left, spoken
+from vppportal.wording import number
 from vppportal.work import WorkState
 
 SOON: Final = timedelta(days=30)
@@ -58,7 +59,9 @@ def _tokens() -> Iterator[Attention]:
             yield Attention("red", diagnosis.headline, token.get_absolute_url(), "See what to do")
     usable = ContentToken.objects.usable()
     for token in usable.filter(expires_at__lt=timezone.now() + SOON).order_by("expires_at"):
-        sentence = f"“{token}” expires in {_number(max(0, days_left(token.expires_at)), 'day', 'days')}."
+        days = days_left(token.expires_at)
+        when = f"in {number(days, 'day', 'days')}" if days > 0 else "today"
+        sentence = f"“{token}” expires {when}."
         yield Attention("orange", sentence, reverse("token-renew", args=[token.pk]), "Renew")
     for token in usable.filter(is_read_only=True):
         sentence = f"Apple lets the account of “{token}” only read."
@@ -71,38 +74,38 @@ def _tokens() -> Iterator[Attention]:
 def _apps() -> Iterator[Attention]:
     failed = Addition.objects.filter(outcome=Outcome.NOT_FOUND, token__deleted_at=None)
     counted = failed.values_list("token", "token__name").annotate(number=Count("pk")).order_by("token__name")
-    for token_id, name, number in counted:
+    for token_id, name, count in counted:
         url = f"{reverse('token', args=[token_id])}?outcome={Outcome.NOT_FOUND}"
-        sentence = f"“{name}”: {_number(number, 'app is', 'apps are')} not found in the App Store."
+        sentence = f"“{name}”: {number(count, 'app is', 'apps are')} not found in the App Store."
         yield Attention("orange", sentence, url, "Show")
     if pending := App.objects.kept().filter(status=AppStatus.PENDING).count():
         url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
-        yield Attention("yellow", f"{_number(pending, 'app is', 'apps are')} waiting for approval.", url, "Decide")
+        yield Attention("yellow", f"{number(pending, 'app is', 'apps are')} waiting for approval.", url, "Decide")
     if empty := by_licenses(app_rows(), "licenses", "none_left").count():
         url = f"{reverse('catalog')}?licenses=none_left"
-        yield Attention("yellow", f"{_number(empty, 'app is', 'apps are')} out of licenses.", url, "Show")
+        yield Attention("yellow", f"{number(empty, 'app is', 'apps are')} out of licenses.", url, "Show")
 
 
 def _installations() -> Iterator[Attention]:
     of_apps = Installation.objects.filter(app__deleted_at=None)
     failed = of_apps.filter(state=InstallState.FAILED).values_list("app", "app__listing__name")
     counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
-    for app_id, name, number in counted if len(counted) <= NAMED else ():
+    for app_id, name, count in counted if len(counted) <= NAMED else ():
         url = f"{reverse('installations', args=[app_id])}?state={InstallState.FAILED}"
-        yield Attention("orange", f"“{name}” failed on {_number(number, 'device', 'devices')}.", url, "Show")
+        yield Attention("orange", f"“{name}” failed on {number(count, 'device', 'devices')}.", url, "Show")
     if len(counted) > NAMED:
-        failures = sum(number for *_, number in counted)
+        failures = sum(count for *_, count in counted)
         sentence = f"{failures:,} installations of {len(counted):,} apps failed."
         yield Attention("orange", sentence, f"{reverse('catalog')}?installations={InstallState.FAILED}", "Show")
     if waiting := of_apps.filter(state=InstallState.IN_LINE).count():
-        sentence = f"{_number(waiting, 'installation waits', 'installations wait')} for a license."
+        sentence = f"{number(waiting, 'installation waits', 'installations wait')} for a license."
         yield Attention("yellow", sentence, reverse("line"), "Show the line")
 
 
 def _devices() -> Iterator[Attention]:
     yield from _channel()
     if silent := Device.objects.silent().count():
-        sentence = f"{_number(silent, 'device was', 'devices were')} not seen for 14 days."
+        sentence = f"{number(silent, 'device was', 'devices were')} not seen for 14 days."
         yield Attention("yellow", sentence, f"{reverse('devices')}?seen=silent", "Show")
 
 
@@ -124,11 +127,7 @@ def _channel() -> Iterator[Attention]:
 def _invitations() -> Iterator[Attention]:
     invited = ClientUser.objects.filter(status=ClientUserStatus.REGISTERED, person__isnull=False)
     kept = invited.filter(token__deleted_at=None).values_list("token", "token__name")
-    for token_id, name, number in kept.annotate(number=Count("pk")).order_by("token__name"):
-        sentence = f"“{name}”: {_number(number, 'person has', 'people have')} not accepted Apple's invitation yet."
+    for token_id, name, count in kept.annotate(number=Count("pk")).order_by("token__name"):
+        sentence = f"“{name}”: {number(count, 'person has', 'people have')} not accepted Apple's invitation yet."
         url = f"{reverse('token-people', args=[token_id])}?standing={ClientUserStatus.REGISTERED}&known=no"
         yield Attention("yellow", sentence, url, "Show")
-
-
-def _number(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"

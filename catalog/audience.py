@@ -11,12 +11,12 @@ from django.db.models.functions import Cast
 
 from catalog.models import Distribution
 from vppportal.groups.models import Device, ManagedUser
+from vppportal.wording import number
 
 CHOSEN = ("groups", "people", "devices")
 EXCLUDED = ("excluded_groups", "excluded_people", "excluded_devices")
 AUDIENCE = (*CHOSEN, *EXCLUDED)
-WORDS = {"groups": "user group", "people": "person", "devices": "device"}
-MANY = {"person": "people"}
+WORDS = {"groups": ("user group", "user groups"), "people": ("person", "people"), "devices": ("device", "devices")}
 Told = dict[str, tuple[int, str]]
 """For each kind of an audience how many there are, and the name of one."""
 
@@ -27,8 +27,8 @@ def describe(distributions: Sequence[Distribution]) -> dict[int, str]:
     keys = [row.pk for row in distributions]
     if keys:
         first, *others = (_counted(kind, keys) for kind in AUDIENCE)
-        for distribution, kind, number, name in first.union(*others, all=True):
-            told[distribution][kind] = (number, name)
+        for distribution, kind, count, name in first.union(*others, all=True):
+            told[distribution][kind] = (count, name)
     return {row.pk: _words(row, told[row.pk]) for row in distributions}
 
 
@@ -66,7 +66,7 @@ def reach(distribution: Distribution) -> int:
 def everyone() -> str:
     """Return how many people and devices “everyone” means now."""
     people, devices = ManagedUser.objects.filter(is_active=True).count(), Device.objects.count()
-    return f"{_number(people, 'person')} and {_number(devices, 'device')}"
+    return f"{number(people, *WORDS['people'])} and {number(devices, *WORDS['devices'])}"
 
 
 def _counted(kind: str, keys: Sequence[int]) -> QuerySet[Any, Any]:
@@ -89,15 +89,9 @@ def _words(row: Distribution, told: Told) -> str:
 
 def _parts(told: Told, kinds: Sequence[str]) -> Iterator[str]:
     for kind in kinds:
-        number, name = told.get(kind, (0, ""))
-        one = WORDS[kind.removeprefix("excluded_")]
-        if number == 1:
+        count, name = told.get(kind, (0, ""))
+        one, many = WORDS[kind.removeprefix("excluded_")]
+        if count == 1:
             yield name or f"one {one}"
-        elif number:
-            yield f"{name} and {_number(number - 1, f'more {one}')}" if name else _number(number, one)
-
-
-def _number(count: int, one: str) -> str:
-    *before, noun = one.split(" ")
-    many = " ".join([*before, MANY.get(noun, f"{noun}s")])
-    return f"{count:,} {one if count == 1 else many}"
+        elif count:
+            yield f"{name} and {number(count - 1, f'more {one}', f'more {many}')}" if name else number(count, one, many)

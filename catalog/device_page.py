@@ -13,13 +13,14 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
 from catalog import removal
-from catalog.installation_pages import UNDER_WAY, is_being_planned
 from catalog.installation_tables import in_order, installation_rows
-from catalog.models import CommandKind, Installation, InstallState
+from catalog.models import UNDER_WAY, CommandKind, Installation, InstallState
+from catalog.progress import is_being_planned
 from catalog.rows import held_licenses
 from tokens.models import Assignment
 from vppportal.groups.changes import remove
 from vppportal.groups.models import Device
+from vppportal.wording import number
 
 COMMANDS_SHOWN = 20
 GONE = (InstallState.SKIPPED, InstallState.REMOVED)
@@ -187,11 +188,11 @@ def _hanging(device: Device) -> list[str]:
     licenses = _held(device).filter(asset__token__deleted_at=None).count()
     return [
         sentence
-        for number, sentence in (
-            (apps, f"{apps:,} app{' is' if apps == 1 else 's are'} on it, or on the way to it."),
-            (licenses, f"It holds {licenses:,} license{'' if licenses == 1 else 's'}."),
+        for left, sentence in (
+            (apps, f"{number(apps, 'app is', 'apps are')} on it, or on the way to it."),
+            (licenses, f"It holds {number(licenses, 'license', 'licenses')}."),
         )
-        if number
+        if left
     ]
 
 

@@ -7,7 +7,6 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -19,12 +18,13 @@ from catalog import distribution as verbs
 from catalog import letters, removal, tasks
 from catalog.audience import AUDIENCE, in_words
 from catalog.distribution_tables import DistributionFilter, DistributionTable, distribution_rows, put_numbers_on
-from catalog.installation_pages import NOT_AIMED_AT, UNDER_WAY
-from catalog.models import Distribution, DistributionState, Installation, InstallState, Reconciliation
+from catalog.models import IN_FORCE, Distribution, DistributionState, Installation
+from catalog.progress import how_far, is_being_planned
 from vppportal.activity.models import Entry
 from vppportal.chosen import ChosenForm
 from vppportal.lists import Bulk, Empty, Listed, selected
-from vppportal.work import WorkState, nudge
+from vppportal.wording import number
+from vppportal.work import nudge
 
 DISTRIBUTES = "catalog.distribute_app"
 HISTORY_SHOWN = 20
@@ -127,18 +127,18 @@ def distribution_stop(request: HttpRequest, pk: int) -> HttpResponse:
 def distributions_stop(request: HttpRequest) -> HttpResponse:
     """Stop the selected distributions, after saying what that does."""
     chosen = selected(request, DistributionFilter, distribution_rows())
-    rows = list(_in_force(chosen))
+    rows = list(chosen.filter(state__in=IN_FORCE))
     if not rows:
         messages.info(request, "None of these is distributed any more.")
         return redirect("distributions")
     if "confirmed" in request.POST:
         stopped = sum(verbs.stop(row, cast(User, request.user)) for row in rows)
-        messages.success(request, f"{stopped:,} distribution{' is' if stopped == 1 else 's are'} stopped.")
+        messages.success(request, f"{number(stopped, 'distribution is', 'distributions are')} stopped.")
         return redirect("distributions")
     names = list(dict.fromkeys(f"“{row.app}”" for row in rows))
     more = f" and {len(names) - NAMED_APPS:,} more" if len(names) > NAMED_APPS else ""
     sentences = [f"No longer distributed: {', '.join(names[:NAMED_APPS])}{more}."]
-    title = f"Stop {len(rows):,} distribution{'' if len(rows) == 1 else 's'}?"
+    title = f"Stop {number(len(rows), 'distribution', 'distributions')}?"
     keys = [row.pk for row in rows]
     return _confirm(request, title, sentences, keys, reverse("distributions"), ChosenForm(request.POST))
 
@@ -150,7 +150,7 @@ def distribution_letters(request: HttpRequest, pk: int) -> HttpResponse:
     row = get_object_or_404(distribution_rows(), pk=pk)
     tried = letters.retry(row, cast(User, request.user))
     nudge(tasks.send_letters)
-    messages.info(request, f"{tried:,} mail{' is' if tried == 1 else 's are'} sent again." if tried else "None failed.")
+    messages.info(request, f"{number(tried, 'e-mail is', 'e-mails are')} sent again." if tried else "None failed.")
     return redirect(row)
 
 
@@ -172,15 +172,9 @@ def _confirm(
     return render(request, "confirm.html", context)
 
 
-def _in_force(rows: QuerySet[Distribution]) -> QuerySet[Distribution]:
-    return rows.filter(state__in=(DistributionState.ACTIVE, DistributionState.PAUSED))
-
-
 def _summary(row: Distribution) -> dict[str, Any]:
     """Return what the refreshing part of the page shows."""
-    counted = row.installations.order_by().values_list("state").annotate(number=Count("pk"))
-    found = dict(counted.values_list("state", "number"))
-    counts = {state: found[state] for state in InstallState if found.get(state)}
+    progress = how_far(row.installations.all())
     told = letters.told(row)
     is_active = row.state == DistributionState.ACTIVE
     way_back = removal.way_back(row.app) if row.state == DistributionState.STOPPED else None
@@ -188,21 +182,14 @@ def _summary(row: Distribution) -> dict[str, Any]:
     return {
         "distribution": row,
         "app": row.app,
-        "counts": counts,
-        "installed": counts.get(InstallState.INSTALLED, 0),
-        "aimed_at": sum(number for state, number in counts.items() if state not in NOT_AIMED_AT),
+        **progress,
         "told": told,
         "way_back": way_back,
-        "is_under_way": is_telling
-        or any(state in counts for state in UNDER_WAY)
-        or _is_being_planned(row)
+        "is_under_way": progress["is_under_way"]
+        or is_telling
+        or is_being_planned([row.app_id])
         or (way_back is not None and way_back.is_under_way),
     }
-
-
-def _is_being_planned(row: Distribution) -> bool:
-    own = Reconciliation.objects.filter(app=row.app_id)
-    return own.filter(state=WorkState.RUNNING).exists() or own.due().exists()
 
 
 def _label(name: str) -> str:

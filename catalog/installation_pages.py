@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, cast
+from typing import cast
 
 from django.contrib import messages
 from django.contrib.auth.decorators import permission_required
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from catalog import distribution, removal
@@ -26,27 +24,14 @@ from catalog.installation_tables import (
     installation_rows,
     line_rows,
 )
-from catalog.models import App, Installation, InstallState, Reconciliation
+from catalog.models import UNWANTED, App, Installation, InstallState
+from catalog.progress import progress_of
 from vppportal.chosen import ChosenForm
 from vppportal.lists import Bulk, Empty, Listed, selected
-from vppportal.work import WorkState
+from vppportal.wording import number
 
 SEE_INSTALLATIONS = ("catalog.view_app", "groups.view_device", "groups.view_manageduser")
-UNDER_WAY = (
-    InstallState.LICENSING,
-    InstallState.READY,
-    InstallState.SENT,
-    InstallState.INSTALLING,
-    InstallState.REMOVING,
-)
-NOT_AIMED_AT = (
-    InstallState.SKIPPED,
-    InstallState.OFFERED,
-    InstallState.REMOVING,
-    InstallState.REMOVED,
-    InstallState.LEFT,
-)
-UNWANTED = (InstallState.REMOVING, InstallState.REMOVED, InstallState.LEFT)
+INSTALLATIONS = ("installation is", "installations are")
 NOBODY_WAITS = Empty(
     "Nobody waits for a license",
     "Where an app has fewer licenses than devices, those who get none wait here, and get one as soon as one is free.",
@@ -81,7 +66,7 @@ def installations_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Try the chosen failed installations again."""
     chosen = _chosen(request, pk).filter(state=InstallState.FAILED)
     tried = distribution.retry(chosen, cast(User, request.user))
-    messages.info(request, f"{_installations(tried)} tried again." if tried else "None of these has failed.")
+    messages.info(request, f"{number(tried, *INSTALLATIONS)} tried again." if tried else "None of these has failed.")
     return _back(request, pk)
 
 
@@ -91,7 +76,7 @@ def installations_install(request: HttpRequest, pk: int) -> HttpResponse:
     """Install on the chosen devices what is there on demand."""
     chosen = _chosen(request, pk).filter(state=InstallState.OFFERED)
     asked = distribution.request(chosen, cast(User, request.user))
-    messages.info(request, f"{_installations(asked)} on the way." if asked else "None of these is on demand.")
+    messages.info(request, f"{number(asked, *INSTALLATIONS)} on the way." if asked else "None of these is on demand.")
     return _back(request, pk)
 
 
@@ -107,12 +92,12 @@ def installations_stop(request: HttpRequest, pk: int) -> HttpResponse:
         return _back(request, pk)
     if "confirmed" in request.POST:
         stopped = distribution.stop_for(chosen, cast(User, request.user))
-        messages.success(request, f"“{app}” is stopped for {_devices(stopped)}.")
+        messages.success(request, f"“{app}” is stopped for {number(stopped, 'device', 'devices')}.")
         return _back(request, pk)
     context = {
-        "title": f"Stop “{app}” for {_devices(devices)}?",
+        "title": f"Stop “{app}” for {number(devices, 'device', 'devices')}?",
         "sentences": [
-            f"{_devices(devices).capitalize()} will be left out of the distributions of “{app}”.",
+            f"{number(devices, 'device', 'devices')} will be left out of the distributions of “{app}”.",
             *removal.consequences_of_stop(chosen).sentences(),
         ],
         "form": ChosenForm(request.POST),
@@ -136,25 +121,6 @@ def line(request: HttpRequest) -> HttpResponseBase:
         fetch=Places(),
     )
     return listed.page_or_part(title="Waiting for a license")
-
-
-def progress_of(app: App) -> dict[str, Any]:
-    """Return how far an app's installations are: counts by state, and whether something is under way."""
-    counted = app.installations.order_by().values_list("state").annotate(number=Count("pk"))
-    found = dict(counted.values_list("state", "number"))
-    counts = {state: found[state] for state in InstallState if found.get(state)}
-    return {
-        "counts": counts,
-        "installed": counts.get(InstallState.INSTALLED, 0),
-        "aimed_at": sum(number for state, number in counts.items() if state not in NOT_AIMED_AT),
-        "is_under_way": any(state in counts for state in UNDER_WAY) or is_being_planned([app.pk]),
-    }
-
-
-def is_being_planned(app_ids: Iterable[int]) -> bool:
-    """Is one of these apps being planned, or about to be?"""
-    due = Q(state=WorkState.WAITING, next_attempt_at__lte=timezone.now())
-    return Reconciliation.objects.filter(app__in=app_ids).filter(due | Q(state=WorkState.RUNNING)).exists()
 
 
 def _bulk(request: HttpRequest, app: App, counts: dict[InstallState, int]) -> list[Bulk]:
@@ -184,11 +150,3 @@ def _address(request: HttpRequest, pk: int) -> str:
     """Return the address of the list as it was filtered."""
     filters = request.GET.urlencode()
     return reverse("installations", args=[pk]) + (f"?{filters}" if filters else "")
-
-
-def _devices(number: int) -> str:
-    return f"{number:,} device{'' if number == 1 else 's'}"
-
-
-def _installations(number: int) -> str:
-    return f"{number:,} installation{' is' if number == 1 else 's are'}"

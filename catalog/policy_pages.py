@@ -14,6 +14,7 @@ from catalog import policies, removal
 from catalog.forms import PoliciesForm
 from catalog.models import App
 from tokens.models import ContentToken
+from vppportal.wording import number
 
 
 @permission_required("catalog.change_app", raise_exception=True)
@@ -35,7 +36,7 @@ def token_policies(request: HttpRequest, pk: int) -> HttpResponse:
     token = get_object_or_404(ContentToken.objects.kept(), pk=pk)
     if request.method == "POST":
         changed = removal.apply_policies(token, cast(User, request.user))
-        messages.success(request, f"{changed:,} app{'' if changed == 1 else 's'} took over the policies of “{token}”.")
+        messages.success(request, f"{number(changed, 'app', 'apps')} took over the policies of “{token}”.")
         return redirect(token)
     differing = removal.differing_policies(token)
     nothing = f"Every app “{token}” added to the App Catalog has the token's policies already."

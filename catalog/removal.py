@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -12,6 +13,8 @@ from django.utils import timezone
 
 from catalog import commands, mdm, reconciling
 from catalog.models import (
+    IN_NEED,
+    WITHOUT_APP,
     Addition,
     App,
     Command,
@@ -30,7 +33,47 @@ from vppportal.groups.models import Device
 ON_DEVICE = Q(state__in=(InstallState.SENT, InstallState.INSTALLING, InstallState.INSTALLED)) | Q(
     confirmed_at__isnull=False
 )
-WITHOUT_APP = (InstallState.REMOVED, InstallState.LEFT)
+NOT_SENT_YET = (*IN_NEED, InstallState.LICENSING, InstallState.OFFERED, InstallState.READY)
+
+
+SENTENCES: Final = (
+    (
+        "removes",
+        "installation is removed from its device, with its data.",
+        "installations are removed from their devices, with their data.",
+    ),
+    (
+        "keeps",
+        "installation stays on its device, as the app's policies say.",
+        "installations stay on their devices, as the app's policies say.",
+    ),
+    (
+        "unreachable",
+        "installation is on a device that cannot be reached.",
+        "installations are on devices that cannot be reached.",
+    ),
+    (
+        "cancels",
+        "installation that is under way is cancelled.",
+        "installations that are under way are cancelled.",
+    ),
+    (
+        "frees",
+        "license returns to the VPP token and can be given to somebody else.",
+        "licenses return to the VPP token and can be given to somebody else.",
+    ),
+    (
+        "holds",
+        "license stays where it is, as the app's policies say.",
+        "licenses stay where they are, as the app's policies say.",
+    ),
+    (
+        "not_reclaimable",
+        "license cannot come back: Apple does not take it back.",
+        "licenses cannot come back: Apple does not take them back.",
+    ),
+)
+"""Each consequence in words, of one and of many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,45 +90,9 @@ class Consequences:
 
     def sentences(self) -> list[str]:
         """Return the numbers as sentences for the confirmation page."""
-        lines = (
-            (
-                self.removes,
-                "{} is removed from its device, with its data.",
-                "{} are removed from their devices, with their data.",
-            ),
-            (
-                self.keeps,
-                "{} stays on its device, as the app's policies say.",
-                "{} stay on their devices, as the app's policies say.",
-            ),
-            (
-                self.unreachable,
-                "{} is on a device that cannot be reached.",
-                "{} are on devices that cannot be reached.",
-            ),
-            (self.cancels, "{} that is under way is cancelled.", "{} that are under way are cancelled."),
-        )
-        sentences = [
-            (one if number == 1 else many).format(_installations(number)) for number, one, many in lines if number
-        ]
-        sentences += [
-            text.format(_licenses(number))
-            for number, text in (
-                (self.frees, "{} return to the VPP token and can be given to somebody else."),
-                (self.holds, "{} stay where they are, as the app's policies say."),
-                (self.not_reclaimable, "{} cannot come back: Apple does not take them back."),
-            )
-            if number
-        ]
-        return sentences or ["No device has anything of it, and no license is concerned."]
-
-
-def _installations(number: int) -> str:
-    return f"{number:,} installation{'' if number == 1 else 's'}"
-
-
-def _licenses(number: int) -> str:
-    return f"{number:,} license{'' if number == 1 else 's'}"
+        counted = [(getattr(self, name), one, many) for name, one, many in SENTENCES]
+        told = [f"{number:,} {one if number == 1 else many}" for number, one, many in counted if number]
+        return told or ["No device has anything of it, and no license is concerned."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,21 +153,12 @@ def _consequences(installations: QuerySet[Installation], *, removes: Q) -> Conse
         removes=Count("pk", filter=there & reachable & removes),
         keeps=Count("pk", filter=there & reachable & ~removes),
         unreachable=Count("pk", filter=there & ~reachable),
-        cancels=Count("pk", filter=~there & Q(state__in=UNDER_WAY)),
+        cancels=Count("pk", filter=~there & Q(state__in=NOT_SENT_YET)),
         frees=Count("asset", filter=returning & Q(asset__is_revocable=True)),
         holds=Count("asset", filter=licensed & Q(app__revoke_on_stop=False)),
         not_reclaimable=Count("asset", filter=returning & Q(asset__is_revocable=False)),
     )
     return Consequences(**counted)
-
-
-UNDER_WAY = (
-    InstallState.IN_LINE,
-    InstallState.UNREGISTERED,
-    InstallState.LICENSING,
-    InstallState.OFFERED,
-    InstallState.READY,
-)
 
 
 def wipe(device: Device, by: User) -> bool:
@@ -204,7 +202,7 @@ def retire(device: Device, by: User) -> bool:
 
 def release_retired() -> int:
     """Remove MDM control from retired devices on which nothing is left to remove; return how many."""
-    busy = Installation.objects.filter(state__in=(InstallState.REMOVING, *UNDER_WAY, InstallState.INSTALLED))
+    busy = Installation.objects.filter(state__in=(InstallState.REMOVING, *NOT_SENT_YET, InstallState.INSTALLED))
     asked = Command.objects.filter(kind=CommandKind.REMOVE_PROFILE, created_at__gte=F("device__retired_at"))
     devices = (
         Device.objects.enrolled()

@@ -23,6 +23,7 @@ from tokens.diagnosis import diagnose
 from tokens.models import Asset, ContentToken, SyncRun
 from tokens.tasks import look_up_listings, purge_token
 from vppportal.lists import Bulk, Empty, Listed, selected
+from vppportal.wording import number
 from vppportal.work import nudge
 
 RUNS_SHOWN = 10
@@ -75,7 +76,7 @@ def token_retry(request: HttpRequest, pk: int) -> HttpResponse:
     retried = additions.retry(token, cast(User, request.user), [one] if one else None)
     if token.is_usable:
         nudge(look_up_listings, token.pk)
-    messages.info(request, f"{retried} app{'' if retried == 1 else 's'} will be looked up again.")
+    messages.info(request, f"{number(retried, 'app', 'apps')} will be looked up again.")
     return redirect(token)
 
 
@@ -113,7 +114,7 @@ def token_delete(request: HttpRequest, pk: int) -> HttpResponse:
 def say_what_was_added(request: HttpRequest, added: int) -> None:
     """Tell the administrator how many apps went to the catalog by hand."""
     if added:
-        messages.success(request, f"{added} app{'' if added == 1 else 's'} added to the App Catalog.")
+        messages.success(request, f"{number(added, 'app', 'apps')} added to the App Catalog.")
     else:
         messages.warning(request, "Nothing was added: the App Store has not answered for these apps yet.")
 

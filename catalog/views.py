@@ -17,14 +17,15 @@ from django.views.decorators.http import require_POST
 from catalog import additions, approvals, policies, removal
 from catalog.distribution_tables import app_distributions
 from catalog.forms import RejectForm, SettingsForm
-from catalog.installation_pages import progress_of
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings
+from catalog.progress import progress_of
 from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
 from catalog.token_page import say_what_was_added
 from tokens.models import Asset, ContentToken
 from vppportal.activity.models import Entry
 from vppportal.lists import Bulk, Empty, Listed, selected
+from vppportal.wording import number
 
 HISTORY_SHOWN = 20
 NOTHING_TO_ADD = Empty(
@@ -92,7 +93,7 @@ def app_approve(request: HttpRequest, pk: int) -> HttpResponse:
 def apps_approve(request: HttpRequest) -> HttpResponse:
     """Approve the selected apps."""
     approved = approvals.approve_all(selected(request, AppFilter, app_rows()), request.user)
-    messages.success(request, f"{approved:,} app{'' if approved == 1 else 's'} approved.")
+    messages.success(request, f"{number(approved, 'app', 'apps')} approved.")
     return redirect("catalog")
 
 
@@ -130,7 +131,7 @@ def app_delete(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, _what_became_of(app))
         return redirect("catalog")
     in_force = app.distributions.in_force().count()
-    ends = f"{in_force:,} distribution{' of it ends' if in_force == 1 else 's of it end'}."
+    ends = f"{number(in_force, 'distribution of it ends', 'distributions of it end')}."
     context = {
         "title": f"Delete “{app}”?",
         "sentences": [

@@ -91,13 +91,6 @@ class Process:
         finally:
             self.kill()
 
-    def freeze(self) -> None:
-        """Let the process and what it started hang, as a stalled machine would; ``thaw`` ends it."""
-        self._signal_group(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._signal_group(signal.SIGCONT)
-
     def _signal_group(self, number: signal.Signals) -> None:
         try:
             os.killpg(self.pid, number)

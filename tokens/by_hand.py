@@ -1,4 +1,4 @@
-"""Assign and take back licenses by hand: what would happen, in numbers and sentences, before Apple is asked."""
+"""Assign and revoke licenses by hand: what would happen, in numbers and sentences, before Apple is asked."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tokens.licenses import Holder
 from tokens.many import Texts
 from tokens.models import Asset, Assignment, ClientUserStatus, ContentToken, ProductType, Target, TargetState
 from vppportal.groups.models import Device, EnrollmentType, ManagedUser
-from vppportal.groups.picker import number
+from vppportal.wording import number
 
 WHY: Final = "By hand"
 MOST: Final = 20_000
-"""Licenses taken back in one go: what waits in a form is stored at once, while somebody waits."""
+"""Licenses revoked in one go: what waits in a form is stored at once, while somebody waits."""
 READ_ONLY: Final = "Apple lets the account that downloaded this token only read, so nothing can be changed."
 FOR_GOOD: Final = "Apple does not take licenses of this product back: whoever has one keeps it."
 
@@ -93,7 +93,7 @@ class Plan:
         if missing:
             told.append(
                 f"{_count(missing, *self.noun)} more would need one, but only {number(self.served, 'is', 'are')} free:"
-                " they go without. Buy licenses or take some back, then assign again."
+                " they go without. Buy licenses or revoke some, then assign again."
             )
         elif self.free is not None:
             told.append(f"{number(self.free - self.served, 'license stays', 'licenses stay')} free.".capitalize())

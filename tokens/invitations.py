@@ -95,6 +95,8 @@ def _send(invitation: Invitation, mailbox: Any) -> None:
         _put_off(invitation, str(error))
     except SMTPRecipientsRefused:
         invitation.fail("The mail server does not accept the person's address.")
+    except ValueError:  # a domain in letters that have no name in DNS, for one
+        invitation.fail("No mail can be sent to the person's address.")
     except SMTPResponseException as error:
         _put_off(invitation, f"The mail server does not take the mail: it answers {error.smtp_code}.")
     except (SMTPException, OSError):

@@ -22,8 +22,8 @@ from tokens.license_tables import AssetFilter, AssetTable, HolderFilter, HolderT
 from tokens.licenses import Asked, Holder
 from tokens.models import Asset, Assignment, ContentToken, OperationKind, Target, TargetState
 from tokens.operation_tables import operation_rows
-from vppportal.groups.picker import number
 from vppportal.lists import Bulk, Empty, Listed, selected
+from vppportal.wording import number
 
 NO_LICENSES = Empty(
     "No licenses yet", "Apple lists no licenses at this location. Buy some there, then sync.", icon="bag"
@@ -67,7 +67,7 @@ def asset_holders(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponseB
         empty=NO_HOLDERS,
         file_name=f"license-holders-{asset.adam_id}",
         working="Apple is being asked. What changes appears here." if is_busy else "",
-        bulk=[_taking_back(asset)] if may_change else (),
+        bulk=[_revoke_button(asset)] if may_change else (),
         hides=() if may_change else ("actions",),
         fetch=partial(tell_history, token),
     )
@@ -101,7 +101,7 @@ def asset_assign(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponse:
 @require_POST
 @permission_required("tokens.manage_licenses", raise_exception=True)
 def asset_revoke(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponse:
-    """Take the selected licenses back, after saying what that does."""
+    """Revoke the selected licenses, after saying what that does."""
     asset = kept_asset(pk, asset_pk)
     reason = by_hand.against_revoking(asset)
     rows = selected(request, HolderFilter, Assignment.objects.filter(asset=asset))
@@ -127,7 +127,7 @@ def kept_asset(pk: int, asset_pk: int) -> Any:
     return get_object_or_404(asset_rows(kept_token(pk)).select_related("token"), pk=asset_pk)
 
 
-def _taking_back(asset: Asset) -> Bulk:
+def _revoke_button(asset: Asset) -> Bulk:
     return Bulk(reverse("asset-revoke", args=[asset.token_id, asset.pk]), "Revoke", "arrow-counterclockwise")
 
 

@@ -25,8 +25,8 @@ from tokens.operation_tables import operation_rows
 from tokens.people_tables import RegistrationFilter, RegistrationTable, put_into_words, registration_rows
 from vppportal.activity.models import record
 from vppportal.groups.models import ManagedUser
-from vppportal.groups.picker import number
 from vppportal.lists import Bulk, Empty, Listed, selected
+from vppportal.wording import number
 
 NOBODY = Empty(
     "Nobody is registered here",

@@ -20,8 +20,8 @@ from tokens.license_forms import LimitForm, QuotaForm
 from tokens.license_pages import kept_asset, named
 from tokens.models import Quota
 from vppportal.columns import NAMED, Actions, Number
-from vppportal.groups.picker import number
 from vppportal.lists import Empty, Listed, Search
+from vppportal.wording import number
 
 
 class QuotaTable(tables.Table):

@@ -189,7 +189,7 @@ def test_a_retired_device_says_so_and_offers_nothing_more(device: Device, operat
     InstallationFactory(device=device, installed=True, asset=AssetFactory())
     text = text_of(operator.get(f"/devices/{device.pk}/retire/"))
     assert "1 installation is removed from its device" in text
-    assert "1 license return" in text
+    assert "1 license returns to the VPP token" in text
     text = text_of(operator.post(f"/devices/{device.pk}/retire/", follow=True))
     assert "is being retired." in text
     assert "Retired" in text

@@ -53,7 +53,7 @@ class ContentToken(Policies):
     """A content token of Apple and the location it opens; screens say “VPP token”."""
 
     name = models.CharField(
-        "token name", max_length=120, help_text="How the portal calls this token. Nobody at Apple sees it."
+        "token name", max_length=120, help_text="What the portal calls this token. Nobody at Apple sees it."
     )
     region = models.CharField(
         max_length=2,

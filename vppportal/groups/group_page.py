@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST
 from vppportal.chosen import ChosenForm
 from vppportal.groups import membership
 from vppportal.groups.models import ManagedUser, UserGroup
-from vppportal.groups.picker import number
 from vppportal.groups.tables import PersonFilter, PersonTable, people_rows
 from vppportal.lists import Bulk, Empty, Listed, selected
+from vppportal.wording import number
 
 SEE = ["groups.view_usergroup", "groups.view_manageduser"]
 MOVE = ["groups.change_usergroup", "groups.change_manageduser"]

@@ -21,9 +21,9 @@ from vppportal.groups.csvfile import ENCODINGS, LARGEST, NOTHING, SEPARATORS, Un
 from vppportal.groups.forms import ImportForm
 from vppportal.groups.import_tables import ImportFilter, ImportTable, RowFilter, RowTable
 from vppportal.groups.models import Import, ImportKind, RowOutcome
-from vppportal.groups.picker import number
 from vppportal.lists import FORMULA_STARTS, Empty, Listed
 from vppportal.uploads import takes_uploads
+from vppportal.wording import number
 from vppportal.work import WorkState, nudge
 
 LONGEST_BODY = LARGEST + 16 * 1024 * 1024

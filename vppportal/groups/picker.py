@@ -15,6 +15,7 @@ from django.db.models import Count, Q, QuerySet
 
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.lists import is_key
+from vppportal.wording import number
 
 OFFERED = 20
 Hints = Callable[[Sequence[Any]], dict[int, str]]
@@ -55,11 +56,6 @@ class Kind:
             "matching": len(offered) if len(offered) < OFFERED else matches.count(),
             "search": search,
         }
-
-
-def number(count: int, one: str, many: str) -> str:
-    """Return a count with its word; nothing is “no”, not a bare zero."""
-    return f"{f'{count:,}' if count else 'no'} {one if count == 1 else many}"
 
 
 def _who_is_in(groups: Sequence[UserGroup]) -> dict[int, str]:

@@ -10,6 +10,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.text import capfirst
 from django.views.decorators.http import require_GET
 
 from vppportal.groups.changes import keep, remove
@@ -27,6 +28,7 @@ from vppportal.groups.tables import (
     people_rows,
 )
 from vppportal.lists import Empty, Listed
+from vppportal.wording import number
 
 Row = UserGroup | ManagedUser | Device
 
@@ -70,8 +72,8 @@ def group_delete(request: HttpRequest, pk: int) -> HttpResponse:
     ]
     sentences = [
         f"The group “{group}” is deleted.",
-        f"{_number(group.people.count(), 'person is', 'people are')} in it; they stay, without the group.",
-        f"{_number(group.tokens.kept().count(), 'VPP token is', 'VPP tokens are')} restricted to it.",
+        f"{capfirst(number(group.people.count(), 'person is', 'people are'))} in it; they stay, without the group.",
+        f"{capfirst(number(group.tokens.kept().count(), 'VPP token is', 'VPP tokens are'))} restricted to it.",
     ]
     if alone:
         sentences.append(
@@ -128,8 +130,8 @@ def person_delete(request: HttpRequest, pk: int) -> HttpResponse:
     person = get_object_or_404(ManagedUser, pk=pk)
     sentences = [
         f"{person} ({person.email}) is deleted.",
-        f"{_number(person.groups.count(), 'user group loses', 'user groups lose')} this person.",
-        f"{_number(person.devices.count(), 'device stays', 'devices stay')}, without an owner.",
+        f"{capfirst(number(person.groups.count(), 'user group loses', 'user groups lose'))} this person.",
+        f"{capfirst(number(person.devices.count(), 'device stays', 'devices stay'))}, without an owner.",
         *_registrations(person),
         "To keep the record of somebody who left, edit the person instead and untick “active”.",
     ]
@@ -204,7 +206,3 @@ def _delete(request: HttpRequest, row: Row, sentences: list[str], list_page: str
         "is_grave": True,
     }
     return render(request, "confirm.html", context)
-
-
-def _number(count: int, one: str, many: str) -> str:
-    return f"{f'{count:,}' if count else 'No'} {one if count == 1 else many}"

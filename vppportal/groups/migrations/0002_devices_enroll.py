@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='device',
             name='enrollment_id',
-            field=models.CharField(blank=True, default='', editable=False, help_text='How the MDM server calls it.', max_length=127),
+            field=models.CharField(blank=True, default='', editable=False, help_text='What the MDM server calls it.', max_length=127),
         ),
         migrations.AddField(
             model_name='device',

@@ -140,7 +140,7 @@ class Device(models.Model):
     enrollment_type = models.CharField(max_length=8, choices=EnrollmentType, default=EnrollmentType.DEVICE)
 
     enrollment_id = models.CharField(
-        max_length=127, blank=True, default="", editable=False, help_text="How the MDM server calls it."
+        max_length=127, blank=True, default="", editable=False, help_text="What the MDM server calls it."
     )
     enrolled_at = models.DateTimeField(null=True, editable=False)
     unenrolled_at = models.DateTimeField(null=True, editable=False)
