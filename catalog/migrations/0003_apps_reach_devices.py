@@ -8,536 +8,182 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     dependencies = [
-        ("catalog", "0002_initial"),
-        ("groups", "0002_devices_enroll"),
-        ("tokens", "0002_licenses_are_asked_for"),
+        ('catalog', '0002_initial'),
+        ('groups', '0002_devices_enroll'),
+        ('tokens', '0002_licenses_are_asked_for'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name="app",
-            name="deleted_at",
-            field=models.DateTimeField(
-                editable=False, help_text="When it was deleted; the row goes when no device has it any more.", null=True
-            ),
+            model_name='app',
+            name='deleted_at',
+            field=models.DateTimeField(editable=False, help_text='When it was deleted; the row goes when no device has it any more.', null=True),
         ),
         migrations.AlterField(
-            model_name="addition",
-            name="outcome",
-            field=models.CharField(
-                choices=[
-                    ("waiting", "Waiting"),
-                    ("added", "Success"),
-                    ("exists", "Success (already there)"),
-                    ("pending", "Pending approval"),
-                    ("rejected", "Rejected"),
-                    ("not_found", "Failed"),
-                    ("mac_only", "Not automatic (Mac)"),
-                    ("book", "Not automatic (book)"),
-                    ("switched_off", "Not automatic (switched off)"),
-                    ("deleted", "Not automatic (deleted)"),
-                ],
-                default="waiting",
-                max_length=12,
-                verbose_name="Auto App Addition Status",
-            ),
+            model_name='addition',
+            name='outcome',
+            field=models.CharField(choices=[('waiting', 'Waiting'), ('added', 'Success'), ('exists', 'Success (already there)'), ('pending', 'Pending approval'), ('rejected', 'Rejected'), ('not_found', 'Failed'), ('mac_only', 'Not automatic (Mac)'), ('book', 'Not automatic (book)'), ('switched_off', 'Not automatic (switched off)'), ('deleted', 'Not automatic (deleted)')], default='waiting', max_length=12, verbose_name='Auto App Addition Status'),
         ),
         migrations.CreateModel(
-            name="DeviceEvent",
+            name='DeviceEvent',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("waiting", "Waiting"),
-                            ("running", "Running"),
-                            ("done", "Done"),
-                            ("failed", "Failed"),
-                        ],
-                        default="waiting",
-                        editable=False,
-                        max_length=8,
-                    ),
-                ),
-                ("epoch", models.PositiveIntegerField(default=0, editable=False)),
-                ("attempt", models.PositiveIntegerField(default=0, editable=False)),
-                (
-                    "deaths",
-                    models.PositiveIntegerField(
-                        default=0, editable=False, help_text="Workers in a row that took it and never answered."
-                    ),
-                ),
-                ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("lease_until", models.DateTimeField(editable=False, null=True)),
-                ("last_error", models.TextField(blank=True, default="", editable=False)),
-                ("event_id", models.CharField(max_length=100, unique=True)),
-                ("topic", models.CharField(max_length=40)),
-                ("enrollment_id", models.CharField(db_index=True, max_length=127)),
-                ("happened_at", models.DateTimeField(help_text="In the MDM server's time.")),
-                ("received_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("body", models.JSONField(default=dict)),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', editable=False, max_length=8)),
+                ('epoch', models.PositiveIntegerField(default=0, editable=False)),
+                ('attempt', models.PositiveIntegerField(default=0, editable=False)),
+                ('deaths', models.PositiveIntegerField(default=0, editable=False, help_text='Workers in a row that took it and never answered.')),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('lease_until', models.DateTimeField(editable=False, null=True)),
+                ('last_error', models.TextField(blank=True, default='', editable=False)),
+                ('event_id', models.CharField(max_length=100, unique=True)),
+                ('topic', models.CharField(max_length=40)),
+                ('enrollment_id', models.CharField(db_index=True, max_length=127)),
+                ('happened_at', models.DateTimeField(help_text="In the MDM server's time.")),
+                ('received_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('body', models.JSONField(default=dict)),
             ],
             options={
-                "ordering": ["happened_at", "pk"],
-                "indexes": [
-                    models.Index(
-                        condition=models.Q(("state__in", ("waiting", "running"))),
-                        fields=["next_attempt_at"],
-                        name="open_events",
-                    )
-                ],
+                'ordering': ['happened_at', 'pk'],
+                'indexes': [models.Index(condition=models.Q(('state__in', ('waiting', 'running'))), fields=['next_attempt_at'], name='open_events')],
             },
         ),
         migrations.CreateModel(
-            name="Distribution",
+            name='Distribution',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "submission",
-                    models.UUIDField(
-                        default=uuid.uuid4,
-                        editable=False,
-                        help_text="The form that made it: a second click is the same form.",
-                    ),
-                ),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("draft", "Draft"),
-                            ("active", "Active"),
-                            ("paused", "Paused"),
-                            ("stopped", "Stopped"),
-                        ],
-                        default="draft",
-                        editable=False,
-                        max_length=8,
-                    ),
-                ),
-                ("is_for_everyone", models.BooleanField(default=False, verbose_name="everyone")),
-                (
-                    "license_kind",
-                    models.CharField(
-                        choices=[
-                            ("automatic", "Automatic, by enrollment type and platform"),
-                            ("device", "Device"),
-                            ("user", "User"),
-                        ],
-                        default="automatic",
-                        max_length=10,
-                        verbose_name="license",
-                    ),
-                ),
-                (
-                    "when",
-                    models.CharField(
-                        choices=[("now", "Now"), ("on_demand", "On demand")],
-                        default="now",
-                        max_length=10,
-                        verbose_name="install",
-                    ),
-                ),
-                (
-                    "priority",
-                    models.PositiveSmallIntegerField(
-                        default=100, help_text="Where licenses run out, the smallest number comes first."
-                    ),
-                ),
-                ("notify_by_email", models.BooleanField(default=False, verbose_name="tell the people by e-mail")),
-                ("notified_at", models.DateTimeField(editable=False, null=True)),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("started_at", models.DateTimeField(editable=False, null=True)),
-                ("stopped_at", models.DateTimeField(editable=False, null=True)),
-                (
-                    "app",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="distributions", to="catalog.app"
-                    ),
-                ),
-                (
-                    "created_by",
-                    models.ForeignKey(
-                        editable=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                ("devices", models.ManyToManyField(blank=True, related_name="distributions", to="groups.device")),
-                ("excluded_devices", models.ManyToManyField(blank=True, related_name="+", to="groups.device")),
-                ("excluded_groups", models.ManyToManyField(blank=True, related_name="+", to="groups.usergroup")),
-                ("excluded_people", models.ManyToManyField(blank=True, related_name="+", to="groups.manageduser")),
-                (
-                    "groups",
-                    models.ManyToManyField(
-                        blank=True, related_name="distributions", to="groups.usergroup", verbose_name="user groups"
-                    ),
-                ),
-                ("people", models.ManyToManyField(blank=True, related_name="distributions", to="groups.manageduser")),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('submission', models.UUIDField(default=uuid.uuid4, editable=False, help_text='The form that made it: a second click is the same form.')),
+                ('state', models.CharField(choices=[('draft', 'Draft'), ('active', 'Active'), ('paused', 'Paused'), ('stopped', 'Stopped')], default='draft', editable=False, max_length=8)),
+                ('is_for_everyone', models.BooleanField(default=False, verbose_name='everyone')),
+                ('license_kind', models.CharField(choices=[('automatic', 'Automatic, by enrollment type and platform'), ('device', 'Device'), ('user', 'User')], default='automatic', max_length=10, verbose_name='license')),
+                ('when', models.CharField(choices=[('now', 'Now'), ('on_demand', 'On demand')], default='now', max_length=10, verbose_name='install')),
+                ('priority', models.PositiveSmallIntegerField(default=100, help_text='Where licenses run out, the smallest number comes first.')),
+                ('notify_by_email', models.BooleanField(default=False, verbose_name='tell the people by e-mail')),
+                ('notified_at', models.DateTimeField(editable=False, null=True)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('started_at', models.DateTimeField(editable=False, null=True)),
+                ('stopped_at', models.DateTimeField(editable=False, null=True)),
+                ('app', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='distributions', to='catalog.app')),
+                ('created_by', models.ForeignKey(editable=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('devices', models.ManyToManyField(blank=True, related_name='distributions', to='groups.device')),
+                ('excluded_devices', models.ManyToManyField(blank=True, related_name='+', to='groups.device')),
+                ('excluded_groups', models.ManyToManyField(blank=True, related_name='+', to='groups.usergroup')),
+                ('excluded_people', models.ManyToManyField(blank=True, related_name='+', to='groups.manageduser')),
+                ('groups', models.ManyToManyField(blank=True, related_name='distributions', to='groups.usergroup', verbose_name='user groups')),
+                ('people', models.ManyToManyField(blank=True, related_name='distributions', to='groups.manageduser')),
             ],
             options={
-                "ordering": ["-pk"],
+                'ordering': ['-pk'],
             },
         ),
         migrations.CreateModel(
-            name="Installation",
+            name='Installation',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("skipped", "Not sent"),
-                            ("in_line", "Waiting for a license"),
-                            ("unregistered", "Waiting for the person"),
-                            ("licensing", "License asked for"),
-                            ("offered", "On demand"),
-                            ("ready", "About to be sent"),
-                            ("sent", "Sent to the device"),
-                            ("installing", "Installing"),
-                            ("installed", "Installed"),
-                            ("failed", "Failed"),
-                            ("removing", "Being removed"),
-                            ("removed", "Removed"),
-                            ("left", "No longer managed here"),
-                        ],
-                        default="skipped",
-                        max_length=12,
-                    ),
-                ),
-                (
-                    "reason",
-                    models.CharField(
-                        blank=True,
-                        choices=[
-                            ("", ""),
-                            ("no_device", "The person has no device"),
-                            ("not_enrolled", "The device is not enrolled with the MDM server"),
-                            ("wiped", "The device was wiped selectively"),
-                            ("retired", "The device is retired"),
-                            ("person_left", "The person is not active"),
-                            ("platform", "The app does not run on this platform"),
-                            ("os_too_old", "The app needs a newer operating system"),
-                            ("user_enrollment", "A device in user enrollment cannot hold a device license"),
-                            ("shared_device", "A device without an owner cannot use a user license"),
-                            ("not_device_assignable", "Apple gives this app to people only, not to devices"),
-                            (
-                                "no_apple_account",
-                                "The person has neither a Managed Apple Account nor an e-mail address",
-                            ),
-                            ("no_serial", "The device has told no serial number"),
-                            ("not_owned", "No VPP token in use owns licenses of this app"),
-                            ("outside", "Outside the token's user groups: sent without a license"),
-                            ("no_license_left", "No license is left"),
-                            ("quota", "The quota of the person's groups is used up"),
-                            ("not_registered", "Being registered with Apple"),
-                            ("invited", "The person has not accepted Apple's invitation yet"),
-                            ("paused", "The distribution is paused"),
-                            ("not_approved", "The app is not approved"),
-                            ("refused_by_apple", "Apple refused the license"),
-                            ("not_wanted", "No distribution includes it any more"),
-                            ("stays", "The policy leaves the app on the device"),
-                            ("token_refused", "Apple refuses the VPP token"),
-                            ("busy", "An earlier change is still under way"),
-                            ("not_reclaimable", "Apple does not take this license back"),
-                        ],
-                        default="",
-                        max_length=24,
-                    ),
-                ),
-                (
-                    "details",
-                    models.CharField(
-                        blank=True, default="", help_text="What the device or Apple said, in words.", max_length=500
-                    ),
-                ),
-                ("since", models.DateTimeField(default=django.utils.timezone.now, verbose_name="state since")),
-                (
-                    "license_kind",
-                    models.CharField(
-                        blank=True,
-                        choices=[("device", "Device"), ("user", "User"), ("none", "Without a license")],
-                        default="",
-                        max_length=8,
-                    ),
-                ),
-                (
-                    "holder",
-                    models.CharField(
-                        blank=True,
-                        default="",
-                        help_text="The serial number or client user id that holds the license.",
-                        max_length=100,
-                    ),
-                ),
-                ("priority", models.PositiveSmallIntegerField(default=100)),
-                ("queued_at", models.DateTimeField(help_text="Since when it waits in line for a license.", null=True)),
-                (
-                    "tries",
-                    models.PositiveSmallIntegerField(default=0, help_text="Commands sent since the last success."),
-                ),
-                ("retry_at", models.DateTimeField(help_text="When it is tried again by itself.", null=True)),
-                (
-                    "is_requested",
-                    models.BooleanField(default=False, help_text="Somebody asked for it although it is on demand."),
-                ),
-                (
-                    "version",
-                    models.CharField(blank=True, default="", help_text="What the device reported.", max_length=60),
-                ),
-                ("external_version_id", models.BigIntegerField(null=True)),
-                (
-                    "confirmed_at",
-                    models.DateTimeField(help_text="When a list of the device last named the app.", null=True),
-                ),
-                (
-                    "app",
-                    models.ForeignKey(
-                        db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="installations",
-                        to="catalog.app",
-                    ),
-                ),
-                (
-                    "asset",
-                    models.ForeignKey(
-                        help_text="Where its license comes from.",
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to="tokens.asset",
-                    ),
-                ),
-                (
-                    "device",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="installations", to="groups.device"
-                    ),
-                ),
-                (
-                    "distribution",
-                    models.ForeignKey(
-                        help_text="Which wish it serves; none where nobody wants it any more.",
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="installations",
-                        to="catalog.distribution",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('skipped', 'Not sent'), ('in_line', 'Waiting for a license'), ('unregistered', 'Waiting for the person'), ('licensing', 'License asked for'), ('offered', 'On demand'), ('ready', 'About to be sent'), ('sent', 'Sent to the device'), ('installing', 'Installing'), ('installed', 'Installed'), ('failed', 'Failed'), ('removing', 'Being removed'), ('removed', 'Removed'), ('left', 'No longer managed here')], default='skipped', max_length=12)),
+                ('reason', models.CharField(blank=True, choices=[('', ''), ('no_device', 'The person has no device'), ('not_enrolled', 'The device is not enrolled with the MDM server'), ('wiped', 'The device was wiped selectively'), ('retired', 'The device is retired'), ('person_left', 'The person is not active'), ('platform', 'The app does not run on this platform'), ('os_too_old', 'The app needs a newer operating system'), ('user_enrollment', 'A device in user enrollment cannot hold a device license'), ('shared_device', 'A device without an owner cannot use a user license'), ('not_device_assignable', 'Apple gives this app to people only, not to devices'), ('no_apple_account', 'The person has neither a Managed Apple Account nor an e-mail address'), ('no_serial', 'The device has told no serial number'), ('not_owned', 'No VPP token in use owns licenses of this app'), ('outside', "Outside the token's user groups: sent without a license"), ('no_license_left', 'No license is left'), ('quota', "The quota of the person's groups is used up"), ('not_registered', 'Being registered with Apple'), ('invited', "The person has not accepted Apple's invitation yet"), ('paused', 'The distribution is paused'), ('not_approved', 'The app is not approved'), ('refused_by_apple', 'Apple refused the license'), ('not_wanted', 'No distribution includes it any more'), ('stays', 'The policy leaves the app on the device'), ('token_refused', 'Apple refuses the VPP token'), ('busy', 'An earlier change is still under way'), ('not_reclaimable', 'Apple does not take this license back')], default='', max_length=24)),
+                ('details', models.CharField(blank=True, default='', help_text='What the device or Apple said, in words.', max_length=500)),
+                ('since', models.DateTimeField(default=django.utils.timezone.now, verbose_name='state since')),
+                ('license_kind', models.CharField(blank=True, choices=[('device', 'Device'), ('user', 'User'), ('none', 'Without a license')], default='', max_length=8)),
+                ('holder', models.CharField(blank=True, default='', help_text='The serial number or client user id that holds the license.', max_length=100)),
+                ('priority', models.PositiveSmallIntegerField(default=100)),
+                ('queued_at', models.DateTimeField(help_text='Since when it waits in line for a license.', null=True)),
+                ('tries', models.PositiveSmallIntegerField(default=0, help_text='Commands sent since the last success.')),
+                ('retry_at', models.DateTimeField(help_text='When it is tried again by itself.', null=True)),
+                ('is_requested', models.BooleanField(default=False, help_text='Somebody asked for it although it is on demand.')),
+                ('version', models.CharField(blank=True, default='', help_text='What the device reported.', max_length=60)),
+                ('external_version_id', models.BigIntegerField(null=True)),
+                ('confirmed_at', models.DateTimeField(help_text='When a list of the device last named the app.', null=True)),
+                ('app', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='installations', to='catalog.app')),
+                ('asset', models.ForeignKey(help_text='Where its license comes from.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='tokens.asset')),
+                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='installations', to='groups.device')),
+                ('distribution', models.ForeignKey(help_text='Which wish it serves; none where nobody wants it any more.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='installations', to='catalog.distribution')),
             ],
             options={
-                "permissions": [("distribute_app", "Can distribute apps and stop distributing them")],
+                'permissions': [('distribute_app', 'Can distribute apps and stop distributing them')],
             },
         ),
         migrations.CreateModel(
-            name="Command",
+            name='Command',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("waiting", "Waiting"),
-                            ("running", "Running"),
-                            ("done", "Done"),
-                            ("failed", "Failed"),
-                        ],
-                        default="waiting",
-                        editable=False,
-                        max_length=8,
-                    ),
-                ),
-                ("epoch", models.PositiveIntegerField(default=0, editable=False)),
-                ("attempt", models.PositiveIntegerField(default=0, editable=False)),
-                (
-                    "deaths",
-                    models.PositiveIntegerField(
-                        default=0, editable=False, help_text="Workers in a row that took it and never answered."
-                    ),
-                ),
-                ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("lease_until", models.DateTimeField(editable=False, null=True)),
-                ("last_error", models.TextField(blank=True, default="", editable=False)),
-                ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                (
-                    "enrollment_id",
-                    models.CharField(help_text="The enrollment it is meant for: a new one loses it.", max_length=127),
-                ),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[
-                            ("InstallApplication", "Install app"),
-                            ("RemoveApplication", "Remove app"),
-                            ("ManagedApplicationList", "List managed apps"),
-                            ("InviteToProgram", "Invite to Apple's program"),
-                            ("RemoveProfile", "Remove MDM control"),
-                        ],
-                        max_length=24,
-                    ),
-                ),
-                ("payload", models.JSONField(default=dict, help_text="The command's members, in Apple's words.")),
-                (
-                    "status",
-                    models.CharField(
-                        choices=[
-                            ("queued", "Waiting to be sent"),
-                            ("sent", "Waiting for the device"),
-                            ("not_now", "The device asked to wait"),
-                            ("acknowledged", "Acknowledged"),
-                            ("error", "Refused by the device"),
-                            ("format_error", "Not understood by the device"),
-                            ("lost", "Lost"),
-                            ("cancelled", "Not needed any more"),
-                        ],
-                        default="queued",
-                        max_length=12,
-                    ),
-                ),
-                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
-                ("sent_at", models.DateTimeField(null=True)),
-                ("answered_at", models.DateTimeField(null=True)),
-                (
-                    "answer",
-                    models.CharField(
-                        blank=True, default="", help_text="What the device said, in words.", max_length=500
-                    ),
-                ),
-                (
-                    "device",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="commands", to="groups.device"
-                    ),
-                ),
-                (
-                    "requested_by",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-                (
-                    "installation",
-                    models.ForeignKey(
-                        null=True,
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="commands",
-                        to="catalog.installation",
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', editable=False, max_length=8)),
+                ('epoch', models.PositiveIntegerField(default=0, editable=False)),
+                ('attempt', models.PositiveIntegerField(default=0, editable=False)),
+                ('deaths', models.PositiveIntegerField(default=0, editable=False, help_text='Workers in a row that took it and never answered.')),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('lease_until', models.DateTimeField(editable=False, null=True)),
+                ('last_error', models.TextField(blank=True, default='', editable=False)),
+                ('uuid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('enrollment_id', models.CharField(help_text='The enrollment it is meant for: a new one loses it.', max_length=127)),
+                ('kind', models.CharField(choices=[('InstallApplication', 'Install app'), ('RemoveApplication', 'Remove app'), ('ManagedApplicationList', 'List managed apps'), ('InviteToProgram', "Invite to Apple's program"), ('RemoveProfile', 'Remove MDM control')], max_length=24)),
+                ('payload', models.JSONField(default=dict, help_text="The command's members, in Apple's words.")),
+                ('status', models.CharField(choices=[('queued', 'Waiting to be sent'), ('sent', 'Waiting for the device'), ('not_now', 'The device asked to wait'), ('acknowledged', 'Acknowledged'), ('error', 'Refused by the device'), ('format_error', 'Not understood by the device'), ('lost', 'Lost'), ('cancelled', 'Not needed any more')], default='queued', max_length=12)),
+                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ('sent_at', models.DateTimeField(null=True)),
+                ('answered_at', models.DateTimeField(null=True)),
+                ('answer', models.CharField(blank=True, default='', help_text='What the device said, in words.', max_length=500)),
+                ('device', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='commands', to='groups.device')),
+                ('requested_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                ('installation', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='commands', to='catalog.installation')),
             ],
             options={
-                "ordering": ["-pk"],
+                'ordering': ['-pk'],
             },
         ),
         migrations.CreateModel(
-            name="Reconciliation",
+            name='Reconciliation',
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                (
-                    "state",
-                    models.CharField(
-                        choices=[
-                            ("waiting", "Waiting"),
-                            ("running", "Running"),
-                            ("done", "Done"),
-                            ("failed", "Failed"),
-                        ],
-                        default="waiting",
-                        editable=False,
-                        max_length=8,
-                    ),
-                ),
-                ("epoch", models.PositiveIntegerField(default=0, editable=False)),
-                ("attempt", models.PositiveIntegerField(default=0, editable=False)),
-                (
-                    "deaths",
-                    models.PositiveIntegerField(
-                        default=0, editable=False, help_text="Workers in a row that took it and never answered."
-                    ),
-                ),
-                ("next_attempt_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ("lease_until", models.DateTimeField(editable=False, null=True)),
-                ("last_error", models.TextField(blank=True, default="", editable=False)),
-                (
-                    "asked_at",
-                    models.DateTimeField(
-                        default=django.utils.timezone.now, help_text="When something last happened that concerns it."
-                    ),
-                ),
-                ("planned_at", models.DateTimeField(help_text="When the last plan was made.", null=True)),
-                ("counts", models.JSONField(default=dict, help_text="What the last plan decided, by verdict.")),
-                (
-                    "app",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.CASCADE, related_name="reconciliation", to="catalog.app"
-                    ),
-                ),
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed')], default='waiting', editable=False, max_length=8)),
+                ('epoch', models.PositiveIntegerField(default=0, editable=False)),
+                ('attempt', models.PositiveIntegerField(default=0, editable=False)),
+                ('deaths', models.PositiveIntegerField(default=0, editable=False, help_text='Workers in a row that took it and never answered.')),
+                ('next_attempt_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('lease_until', models.DateTimeField(editable=False, null=True)),
+                ('last_error', models.TextField(blank=True, default='', editable=False)),
+                ('asked_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When something last happened that concerns it.')),
+                ('planned_at', models.DateTimeField(help_text='When the last plan was made.', null=True)),
+                ('counts', models.JSONField(default=dict, help_text='What the last plan decided, by verdict.')),
+                ('app', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='reconciliation', to='catalog.app')),
             ],
         ),
         migrations.AddIndex(
-            model_name="distribution",
-            index=models.Index(
-                condition=models.Q(("state", "stopped"), _negated=True), fields=["app"], name="distributions_in_force"
-            ),
+            model_name='distribution',
+            index=models.Index(condition=models.Q(('state', 'stopped'), _negated=True), fields=['app'], name='distributions_in_force'),
         ),
         migrations.AddConstraint(
-            model_name="distribution",
-            constraint=models.UniqueConstraint(
-                fields=("submission", "app"), name="one_distribution_of_an_app_of_a_form"
-            ),
+            model_name='distribution',
+            constraint=models.UniqueConstraint(fields=('submission', 'app'), name='one_distribution_of_an_app_of_a_form'),
         ),
         migrations.AddIndex(
-            model_name="installation",
-            index=models.Index(fields=["app", "state"], name="installations_by_state"),
+            model_name='installation',
+            index=models.Index(fields=['app', 'state'], name='installations_by_state'),
         ),
         migrations.AddIndex(
-            model_name="installation",
-            index=models.Index(
-                condition=models.Q(("state", "in_line")), fields=["priority", "queued_at"], name="the_line"
-            ),
+            model_name='installation',
+            index=models.Index(condition=models.Q(('state', 'in_line')), fields=['priority', 'queued_at'], name='the_line'),
         ),
         migrations.AddConstraint(
-            model_name="installation",
-            constraint=models.UniqueConstraint(fields=("app", "device"), name="one_installation_of_an_app_on_a_device"),
+            model_name='installation',
+            constraint=models.UniqueConstraint(fields=('app', 'device'), name='one_installation_of_an_app_on_a_device'),
         ),
         migrations.AddIndex(
-            model_name="command",
-            index=models.Index(
-                condition=models.Q(("state__in", ("waiting", "running"))),
-                fields=["next_attempt_at"],
-                name="open_commands",
-            ),
+            model_name='command',
+            index=models.Index(condition=models.Q(('state__in', ('waiting', 'running'))), fields=['next_attempt_at'], name='open_commands'),
         ),
         migrations.AddConstraint(
-            model_name="command",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("state__in", ("waiting", "running"))),
-                fields=("installation",),
-                name="one_open_command_of_an_installation",
-            ),
+            model_name='command',
+            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('waiting', 'running'))), fields=('installation',), name='one_open_command_of_an_installation'),
         ),
         migrations.AddConstraint(
-            model_name="command",
-            constraint=models.UniqueConstraint(
-                condition=models.Q(("kind", "ManagedApplicationList"), ("state__in", ("waiting", "running"))),
-                fields=("device", "kind"),
-                name="one_open_list_of_a_device",
-            ),
+            model_name='command',
+            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'ManagedApplicationList'), ('state__in', ('waiting', 'running'))), fields=('device', 'kind'), name='one_open_list_of_a_device'),
         ),
         migrations.AddIndex(
-            model_name="reconciliation",
-            index=models.Index(
-                condition=models.Q(("state__in", ("waiting", "running"))),
-                fields=["next_attempt_at"],
-                name="open_reconciliations",
-            ),
+            model_name='reconciliation',
+            index=models.Index(condition=models.Q(('state__in', ('waiting', 'running'))), fields=['next_attempt_at'], name='open_reconciliations'),
         ),
     ]
