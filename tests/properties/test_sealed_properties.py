@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import string
+
 import pytest
 from cryptography.fernet import Fernet
 from django.test import override_settings
@@ -12,6 +14,7 @@ from tokens.fields import CannotOpen, Sealed
 from tokens.secret import Secret
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+BASE64 = string.ascii_letters + string.digits + "-_"
 KEYS = [Fernet.generate_key().decode() for _ in range(4)]
 KEYRINGS = st.lists(st.sampled_from(KEYS), min_size=1, unique=True)
 
@@ -48,10 +51,11 @@ def test_after_any_rotation_it_opens_exactly_where_its_key_is_kept(before: list[
                 sealed.open(bound_to="row")
 
 
-@given(st.data())
-def test_no_changed_ciphertext_opens(data: st.DataObject) -> None:
+@given(st.floats(0, 1), st.integers(1, 63))
+def test_no_changed_ciphertext_opens(where: float, by: int) -> None:
+    # The ciphertext is another one each time, so what is drawn must not depend on it.
     ciphertext = Sealed.seal(Secret("text"), bound_to="row").ciphertext
-    place = data.draw(st.integers(0, len(ciphertext.rstrip("=")) - 2))
-    other = data.draw(st.sampled_from("ABCDabcd0123-_").filter(lambda letter: letter != ciphertext[place]))
+    place = round(where * (len(ciphertext.rstrip("=")) - 2))
+    other = BASE64[(BASE64.index(ciphertext[place]) + by) % 64]
     with pytest.raises(CannotOpen):
         Sealed(ciphertext[:place] + other + ciphertext[place + 1 :]).open(bound_to="row")
