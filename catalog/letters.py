@@ -130,6 +130,8 @@ def _tell(
     except SMTPRecipientsRefused as error:
         last = FEW_TRIES if all(code >= PERMANENT for code, _ in error.recipients.values()) else LAST_TRY
         _put_off(current, "The mail server does not accept the address.", last)
+    except ValueError:  # a domain in letters that have no name in DNS, for one
+        _put_off(current, "No mail can be sent to the address.", 1)
     except SMTPResponseException as error:
         _put_off(current, f"The mail server does not take the mail: it answers {error.smtp_code}.")
     except (SMTPException, OSError):

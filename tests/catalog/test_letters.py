@@ -144,6 +144,14 @@ def test_one_bad_address_does_not_keep_others_from_being_told(mail_server: MailS
     assert len(mail_server.mails) == 2
 
 
+def test_an_address_that_no_mail_can_have_keeps_nobody_else_from_being_told(mail_server: MailServer) -> None:
+    row = telling(ManagedUserFactory(email=f"ada@{'ä' * 63}.example"), ManagedUserFactory())
+    letters.write(row.pk)
+    send()
+    assert len(mail_server.mails) == 1
+    assert "No mail can be sent" in letters.told(row)["failing"][0].last_error
+
+
 def test_a_server_that_is_busy_is_asked_for_half_a_day(mail_server: MailServer) -> None:
     mail_server.content = "452 full"
     letters.write(telling(ManagedUserFactory()).pk)

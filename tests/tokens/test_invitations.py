@@ -65,6 +65,15 @@ def test_an_address_that_is_refused_is_not_tried_again(mail_server: MailServer) 
     )
 
 
+def test_an_address_that_no_mail_can_have_keeps_nobody_else_from_being_invited(mail_server: MailServer) -> None:
+    bad = invited(person=ManagedUserFactory(email=f"ada@{'ä' * 63}.example"))
+    invited()
+    invitations.send_due()
+    assert len(mail_server.mails) == 1
+    failed = Invitation.objects.get(client_user=bad)
+    assert (failed.state, failed.last_error) == (WorkState.FAILED, "No mail can be sent to the person's address.")
+
+
 def test_a_server_that_does_not_take_a_mail_now_is_tried_again(mail_server: MailServer) -> None:
     mail_server.content = "452 full"
     row = invited()
