@@ -19,6 +19,7 @@ from catalog import commands, mdm
 from catalog.facts import Verdict
 from catalog.gathering import gather
 from catalog.models import (
+    IN_NEED,
     ON_THE_WAY,
     App,
     Command,
@@ -206,7 +207,7 @@ def _written(row: Installation, verdict: Verdict, now: datetime) -> Installation
     state = _next_state(verdict)
     if row.pk is None or row.state != state:
         row.since, row.details = now, verdict.details
-    waits = state in (InstallState.IN_LINE, InstallState.UNREGISTERED, InstallState.LICENSING)
+    waits = state in (*IN_NEED, InstallState.LICENSING)
     row.queued_at = (row.queued_at or now) if waits else None
     row.retry_at = None if verdict.sends or verdict.asks else row.retry_at
     row.state, row.reason = state, verdict.reason
