@@ -5,6 +5,7 @@ NanoMDM tells each answer once. One that was lost on the way to us shows as sile
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ from vppportal.work import WorkState, backoff
 log = structlog.get_logger(__name__)
 
 BATCH: Final = 200
+PATIENCE: Final = 45.0
+"""Seconds for waking the devices of one batch: a server that hangs must not outlast the lease."""
 OUT: Final = (CommandStatus.SENT, CommandStatus.NOT_NOW)
 GIVEN_UP_AFTER: Final = timedelta(days=14)
 LONGEST_PAUSE: Final = timedelta(hours=6)
@@ -82,13 +85,16 @@ def _wake(enrollment_ids: Iterable[str]) -> None:
     """Wake devices, as far as the MDM server can; whoever does not wake asks for its commands some time by itself."""
     if not (settings.NANOMDM_PUSH and channel.is_configured()):
         return
+    deadline = time.monotonic() + PATIENCE
     with channel.connect() as client, ThreadPoolExecutor(PARALLEL, "mdm") as pool:
-        failed = [error for error in pool.map(lambda name: _pushed(client, name), enrollment_ids) if error]
+        failed = [error for error in pool.map(lambda name: _pushed(client, name, deadline), enrollment_ids) if error]
     if failed:
         log.info("devices_not_woken", number=len(failed), why=failed[0])
 
 
-def _pushed(client: MdmClient, enrollment_id: str) -> str:
+def _pushed(client: MdmClient, enrollment_id: str, deadline: float) -> str:
+    if time.monotonic() > deadline:
+        return "The MDM server is away or slow."
     try:
         return client.push(enrollment_id).push_error
     except MdmError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import sleep
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from catalog.chasing import next_step
 from catalog.models import Command, CommandKind, CommandStatus, DeviceEvent, Installation, InstallState
 from tests.channel import on_the_way, open_list
 from tests.factories import CommandFactory, DeviceFactory
+from tests.tokens.scripted import Asked, Reply, scripted_server
 from vppportal.groups.models import Device
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +130,22 @@ def test_old_events_and_closed_commands_are_forgotten() -> None:
     commands.forget()
     assert set(DeviceEvent.objects.values_list("event_id", flat=True)) == {"13done", "15waiting"}
     assert Command.objects.count() == 2
+
+
+def test_a_server_that_hangs_does_not_keep_a_batch_for_longer_than_its_lease(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [on_the_way(INSTALL, InstallState.SENT) for _ in range(20)]
+    Command.objects.update(sent_at=NOW - timedelta(minutes=3), next_attempt_at=NOW)
+    monkeypatch.setattr(chasing, "PATIENCE", 0.3)
+
+    def slow(asked: Asked) -> Reply:
+        sleep(0.2)
+        return Reply({})
+
+    with scripted_server() as server:
+        server.script = slow
+        settings.NANOMDM_URL, settings.NANOMDM_API_KEY, settings.NANOMDM_PUSH = server.url, "key", True
+        assert chasing.chase() == len(made)
+        assert 0 < len(server.asked) < len(made)
+    assert set(Command.objects.values_list("state", "deaths")) == {("waiting", 0)}
