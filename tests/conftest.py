@@ -33,7 +33,7 @@ CHROMIUM_OPTIONS = [
 ]
 
 SLOW_FILES = ("test_run.py", "test_timetable.py", "test_supervisor.py")
-DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "make_portal", "portal", "live_server"}
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "template", "live_server"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
