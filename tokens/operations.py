@@ -199,7 +199,10 @@ def _take_refusal(operation: Operation, client: AppleClient, targets: list[Targe
     failure = Failure(error.number, error.message, info.assets, info.client_user_ids, info.serial_numbers)
     found = settling.judge(operation, targets, [failure])
     if not settling.judge_rest(operation, found.unsure, [failure], found):
-        found.again += found.unsure
+        if operation.sends >= MOST_SENDS:  # it may name others than it was asked about, for ever
+            found.fail(found.unsure, error.message, error.number)
+        else:
+            found.again += found.unsure
     found.unsure = []
     return settling.store(operation, found, client, wait=_pause(operation), why=str(error))
 

@@ -23,6 +23,8 @@ from tests.changes import (
 from tests.factories import OperationFactory, UserFactory
 from tests.locations import Location
 from tokens import operations, removal, tasks
+from tokens.apple import RequestRefused
+from tokens.apple.errors import Targets
 from tokens.licenses import Holder
 from tokens.models import Asset, ContentToken, Operation, OperationStep, Target, TargetState
 from tokens.signals import Changes, token_changed
@@ -256,3 +258,12 @@ def test_a_deleted_token_waits_for_apple_a_day_at_most(location: Location, token
     location.sim.control("faults", status=503, times=-1)
     assert settle_all(location, within=timedelta(hours=30)) > timedelta(hours=23)
     assert states() == {"failed": 1}
+
+
+def test_a_refusal_that_names_somebody_else_is_not_asked_for_again_for_ever() -> None:
+    operation = OperationFactory(state=WorkState.RUNNING, sends=operations.MOST_SENDS, step=OperationStep.SENDING)
+    target = Target.objects.create(operation=operation, asset=operation.asset, serial_number="OURS1")
+    error = RequestRefused("No.", number=9999, error_info=Targets(serial_numbers=("ANOTHER1",)))
+    operations._take_refusal(operation, None, [target], error)  # type: ignore[arg-type]
+    target.refresh_from_db()
+    assert (target.state, operation.step) == (TargetState.FAILED, OperationStep.SETTLED)
