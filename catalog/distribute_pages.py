@@ -71,7 +71,7 @@ def distribution_preview(request: HttpRequest, submission: UUID) -> HttpResponse
     rows = drafts.of(submission)
     if not rows:
         return _what_became_of(request, submission)
-    shown = _shown(request, rows)
+    first, shown = rows[0], _shown(request, rows)
     made_at, verdicts = _verdicts(request, shown)
     targets = Targets(verdicts, [row.app for row in shown])
     listed = Listed(
@@ -84,7 +84,6 @@ def distribution_preview(request: HttpRequest, submission: UUID) -> HttpResponse
         fetch=targets.fetch,
         hides=() if len(shown) > 1 else ("app",),
     )
-    first = rows[0]
     return listed.page_or_part(
         "catalog/distribute_preview.html",
         draft=first,

@@ -71,13 +71,8 @@ def asset_holders(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponseB
         hides=() if may_change else ("actions",),
         fetch=partial(tell_history, token),
     )
-    return listed.page_or_part(
-        "tokens/holders.html",
-        **now,
-        against_assigning=by_hand.against_assigning(asset),
-        against_revoking=by_hand.against_revoking(asset),
-        quotas=token.quotas.filter(adam_id=asset.adam_id).count(),
-    )
+    quotas = token.quotas.filter(adam_id=asset.adam_id).count()
+    return listed.page_or_part("tokens/holders.html", **now, **_against(asset), quotas=quotas)
 
 
 @permission_required("tokens.manage_licenses", raise_exception=True)
@@ -125,6 +120,14 @@ def kept_token(pk: int) -> ContentToken:
 def kept_asset(pk: int, asset_pk: int) -> Any:
     """Return an asset of a kept token, as the list of licenses shows it."""
     return get_object_or_404(asset_rows(kept_token(pk)).select_related("token"), pk=asset_pk)
+
+
+def _against(asset: Asset) -> dict[str, str]:
+    """Return in sentences what stands against changing who holds licenses; empty where nothing does."""
+    return {
+        "against_assigning": by_hand.against_assigning(asset),
+        "against_revoking": by_hand.against_revoking(asset),
+    }
 
 
 def _revoke_button(asset: Asset) -> Bulk:
