@@ -23,6 +23,8 @@ from vppportal.groups.models import Device
 from vppportal.wording import number
 
 COMMANDS_SHOWN = 20
+NOTHING_ON_IT = "It has no apps of the portal and holds no licenses."
+LEFT_BEHIND = "They stay where they are: nobody can take them back afterwards."
 GONE = (InstallState.SKIPPED, InstallState.REMOVED)
 
 
@@ -141,8 +143,7 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Delete “{device}”?",
         "sentences": [
             f"The portal forgets the device {device.serial_number}{f' ({device.name})' if device.name else ''}.",
-            *(hanging or ["It has no apps of the portal and holds no licenses."]),
-            *(["They stay where they are: nobody can take them back afterwards."] if hanging else []),
+            *([*hanging, LEFT_BEHIND] if hanging else [NOTHING_ON_IT]),
         ],
         "verb": "Delete",
         "back": device.get_absolute_url(),

@@ -88,9 +88,8 @@ def test_people_who_have_not_accepted_lead_to_their_token() -> None:
         ClientUserFactory(token=token, person=ManagedUserFactory(), status=status)
     ClientUserFactory(token=token, status="Registered")
     ClientUserFactory(token=ContentTokenFactory(deleted=True), person=ManagedUserFactory(), status="Registered")
-    assert said() == {
-        "“Stores”: 1 person has not accepted Apple's invitation yet.": f"/tokens/{token.pk}/people/?standing=Registered&known=no"
-    }
+    url = f"/tokens/{token.pk}/people/?standing=Registered&known=no"
+    assert said() == {"“Stores”: 1 person has not accepted Apple's invitation yet.": url}
 
 
 def test_an_mdm_server_that_fell_silent_needs_attention_while_devices_are_enrolled() -> None:

@@ -186,7 +186,9 @@ def test_the_line_is_ordered_by_priority_and_time_with_a_place_in_the_line_of_ea
     InstallationFactory(app=first, installed=True, device__name="served")
 
     def places(**filters: str) -> list[tuple[str, int]]:
-        return [(row.record.device.name, row.record.place) for row in line(**filters).context["list"].table.paginated_rows]
+        return [
+            (row.record.device.name, row.record.place) for row in line(**filters).context["list"].table.paginated_rows
+        ]
 
     assert places() == [("urgent", 1), ("early", 2), ("other", 1), ("late", 3)]
     assert places(app=str(second.pk)) == [("other", 1)]
@@ -264,5 +266,5 @@ def test_a_file_of_the_line_has_the_places_whatever_it_leaves_out(app: App) -> N
     for minutes, name in ((9, "early"), (1, "late")):
         queued_at = timezone.now() - timedelta(minutes=minutes)
         InstallationFactory(app=app, in_line=True, queued_at=queued_at, device__name=name)
-    header, *rows = b"".join(line(export="csv", q="late").streaming_content).decode().splitlines()
+    _header, *rows = b"".join(line(export="csv", q="late").streaming_content).decode().splitlines()
     assert [row.split(",")[1] for row in rows] == ["2"]
