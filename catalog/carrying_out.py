@@ -63,6 +63,7 @@ def reconcile(row: Reconciliation) -> None:
     asked_at = row.asked_at
     app = App.objects.select_related("listing").get(pk=row.app_id)
     facts = gather(app)
+    row.renew()
     made = plan(facts)
     row.renew()
     _register(made)

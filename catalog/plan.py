@@ -69,7 +69,9 @@ def _verdict(facts: Facts, licenses: Licenses, target: Target) -> Verdict:
 def _way_there(facts: Facts, licenses: Licenses, target: Target, wish: Wish, blank: Verdict) -> Verdict:
     """Return the next step towards having the app, or why there is none."""
     state = target.current.state if target.current else None
-    is_there = state in ON_THE_WAY or state == InstallState.INSTALLED
+    # What is paused before it was handed over is called back.
+    is_called_back = wish.is_paused and state == InstallState.READY
+    is_there = state == InstallState.INSTALLED or (state in ON_THE_WAY and not is_called_back)
     hindrance = _hindrance(facts, target, wish)
     if hindrance and not is_there:
         kept = _unused(facts, target, blank)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -19,10 +20,13 @@ def wake(app_ids: Iterable[int]) -> None:
         return
     now = timezone.now()
     new = [Reconciliation(app_id=app_id) for app_id in sorted(wanted)]
-    Reconciliation.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
     rows = Reconciliation.objects.filter(app__in=wanted)
-    rows.update(asked_at=now)
-    rows.exclude(state=WorkState.RUNNING).update(state=WorkState.WAITING, next_attempt_at=now, lease_until=None)
+    with transaction.atomic():
+        Reconciliation.objects.bulk_create(new, ignore_conflicts=True, batch_size=500)
+        # Locked in one order, so that two who wake the same apps do not wait in a circle.
+        list(rows.order_by("pk").select_for_update(of=("self",)).values_list("pk", flat=True))
+        rows.update(asked_at=now)
+        rows.exclude(state=WorkState.RUNNING).update(state=WorkState.WAITING, next_attempt_at=now, lease_until=None)
     nudge("catalog.tasks.reconcile_due")
 
 

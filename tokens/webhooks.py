@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
+from django.http.request import RawPostDataException
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
@@ -39,7 +40,7 @@ def apple_notifications(request: HttpRequest, notification_id: uuid.UUID) -> Htt
         if int(request.headers.get("Content-Length") or 0) > LARGEST:
             return HttpResponse(status=413)
         envelope = decode(request.body)
-    except (Unreadable, ValueError):
+    except (Unreadable, ValueError, RawPostDataException):
         return HttpResponse(status=400)
     return _take_in(token, envelope)
 

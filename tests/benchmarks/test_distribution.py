@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from django.db import connection
+from django.db import connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -87,7 +87,7 @@ def planned(company: Company, app_id: int) -> tuple[float, int]:
     with company.portal.database():
         app = App.objects.select_related("listing").get(pk=app_id)
         draft = app.distributions.create(is_for_everyone=True)
-        with CaptureQueriesContext(connection) as queries:
+        with CaptureQueriesContext(connections["default"]) as queries:
             started = time.monotonic()
             made = plan(gather(app, drafts=[draft]))
             seconds = time.monotonic() - started

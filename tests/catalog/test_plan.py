@@ -316,6 +316,12 @@ class TestWayBack:
         paused = Wish(1, is_paused=True)
         made = plan(facts(device(wish=paused, current=self.INSTALLED), held=HELD))
         assert (only(made).state, made.give_back) == (InstallState.INSTALLED, {})
+        ready = plan(facts(device(wish=paused, current=current(InstallState.READY)), held=HELD))
+        assert (only(ready).state, only(ready).reason, ready.give_back) == (
+            InstallState.SKIPPED,
+            Reason.PAUSED,
+            {},
+        )
         licensed = plan(facts(device(wish=paused, current=current(InstallState.LICENSING)), held=HELD))
         assert (only(licensed).reason, licensed.give_back) == (Reason.PAUSED, {})
 
