@@ -29,7 +29,7 @@ from tests.changes import (
 )
 from tests.locations import Location, Mirror, assert_level, sync_now
 from tokens import operations
-from tokens.models import Asset, ContentToken
+from tokens.models import Asset, ContentToken, OperationKind
 
 pytestmark = pytest.mark.django_db
 
@@ -155,3 +155,16 @@ def test_counts_that_cannot_be_read_do_not_hold_up_the_license(
     assert Mirror(token).assignments == location.assignments
     sync_now(token)
     assert_level(token, location)
+
+
+def test_a_license_is_not_taken_for_given_back_because_a_moving_list_lacks_it(
+    location: Location, token: ContentToken, asset: Asset
+) -> None:
+    location.sim.control("page-size", size=2)
+    devices = given(location, asset, 8)
+    trouble(location, DISASSOCIATE, drop="before")
+    take(asset, devices)
+    location.tell("move-version", listing="assignments", page=1, times=3)
+    settle_all(location)
+    assert_agreed(token, location)
+    assert states(kind=OperationKind.REVOKE) == {"dropped": 8}
