@@ -23,6 +23,11 @@ class Pace:
         self.recent: defaultdict[str, deque[float]] = defaultdict(deque)
         self.running: Counter[str] = Counter()
 
+    def forget(self) -> None:
+        """Forget the requests that were let through."""
+        with self.lock:
+            self.recent.clear()
+
     def admit(self, location: str, rate: int) -> bool:
         """Whether one more request fits into the second that ends now; a refused one does not count."""
         now = time.monotonic()

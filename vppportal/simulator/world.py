@@ -91,6 +91,7 @@ class World:
             self.fleet.reset()
             self.mdm.reset()
             self._fill()
+            self.pace.forget()
             self.log.clear()
 
     def close(self) -> None:
