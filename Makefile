@@ -24,15 +24,16 @@ help:
 run: .venv/requirements.installed .assets/fetched
 	@$(VENV) -m vppportal --follow-parent $(if $(LIVE),--live)
 
-# Tests of one file stay together; they begin in the order tests/conftest.py gives them.
-TWO_AT_ONCE = --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+# Many tests wait for processes: three at once keep two cores busy. Tests of one file stay together, in the order that
+# tests/conftest.py gives them.
+AT_ONCE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 # With ARGS a developer's run on SQLite; without, everything, and once more on PostgreSQL what may depend on the database.
 test: .venv/requirements-dev.installed .assets/fetched
 ifneq ($(ARGS),)
 	@$(VENV) -m pytest $(ARGS)
 else
-	@echo "Tests on SQLite" && $(VENV) -m pytest $(TWO_AT_ONCE)
-	@echo "Tests on PostgreSQL" && $(VENV) -m tests.postgres $(VENV) -m pytest $(TWO_AT_ONCE) -m "not bench and not browser and not once"
+	@echo "Tests on SQLite" && $(VENV) -m pytest $(AT_ONCE)
+	@echo "Tests on PostgreSQL" && $(VENV) -m tests.postgres $(VENV) -m pytest $(AT_ONCE) -m "not bench and not browser and not once"
 endif
 
 check: export DJANGO_SETTINGS_MODULE = tests.settings

@@ -37,7 +37,7 @@ DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "template", "l
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Let what takes long begin first, so that two processes end together; on PostgreSQL leave out some.
+    """Let what takes long begin first, so that all processes end together; on PostgreSQL leave out some.
 
     What never touches a database is left out there: the run on SQLite has told all there is to tell.
     """
