@@ -232,7 +232,7 @@ class AssetFactory(DjangoModelFactory):
         gone = factory.Trait(gone_at=factory.LazyFunction(timezone.now))
 
     token = factory.SubFactory(ContentTokenFactory)
-    adam_id = factory.Sequence(lambda n: str(900_000_000 + n))
+    adam_id = factory.Sequence(lambda n: str(920_000_000 + n))
     total = 100
     available = 60
     assigned = 40
@@ -291,7 +291,7 @@ class AdditionFactory(DjangoModelFactory):
         pending = factory.Trait(outcome=Outcome.PENDING)
 
     token = factory.SubFactory(ContentTokenFactory)
-    adam_id = factory.Sequence(lambda n: str(900_000_000 + n))
+    adam_id = factory.Sequence(lambda n: str(940_000_000 + n))
     outcome = Outcome.ADDED
     settled_at = factory.LazyFunction(timezone.now)
 
@@ -336,7 +336,7 @@ class QuotaFactory(DjangoModelFactory):
         model = Quota
 
     token = factory.SubFactory(ContentTokenFactory)
-    adam_id = factory.Sequence(lambda n: str(900_000_000 + n))
+    adam_id = factory.Sequence(lambda n: str(960_000_000 + n))
     group = factory.SubFactory(UserGroupFactory)
     limit = 10
 
