@@ -29,7 +29,8 @@ FROM: Final[dict[str, frozenset[InstallState]]] = {
     CommandKind.REMOVE: frozenset({InstallState.REMOVING}),
 }
 """Where an installation must be for the fate of a command to move it."""
-CALLS_FOR_A_PLAN: Final = frozenset({InstallState.INSTALLED, InstallState.FAILED, InstallState.REMOVED})
+CALLS_FOR_A_PLAN: Final = frozenset({InstallState.FAILED, InstallState.REMOVED})
+"""Something follows from these: another try, a license that returns. From an app that is installed nothing does."""
 
 
 class Moves:

@@ -25,7 +25,7 @@ def test_a_list_makes_an_app_installed_with_its_version() -> None:
     installation = installation_of(command)
     assert (installation.state, installation.version, installation.external_version_id) == ("installed", "3.2.1", 77)
     assert installation.confirmed_at == installation.since
-    assert is_planned(installation)
+    assert not is_planned(installation)
     assert not Command.objects.open().exists()
 
 
