@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from catalog import commands, mdm
-from catalog.facts import Verdict
+from catalog.facts import Facts, Verdict
 from catalog.gathering import gather
 from catalog.models import (
     IN_NEED,
@@ -34,7 +35,7 @@ from catalog.plan import Plan, plan
 from tokens import licenses, people
 from tokens.licenses import Holder
 from tokens.models import Asset, ContentToken
-from vppportal.groups.models import Device, ManagedUser
+from vppportal.groups.models import ManagedUser
 from vppportal.work import OPEN_STATES, WorkState, nudge
 
 EVERY: Final = timedelta(minutes=5)
@@ -70,7 +71,7 @@ def reconcile(row: Reconciliation) -> None:
     refused = _assign(made)
     seen = {target.device_id: target.current.state if target.current else "" for target in facts.targets}
     _store(row, app, [_after_refusal(verdict, refused) for verdict in made.verdicts], seen)
-    _give_back(app, made)
+    _give_back(facts, made)
     _end(row, asked_at, made)
 
 
@@ -93,12 +94,14 @@ def _assign(made: Plan) -> set[tuple[int, str]]:
     return refused
 
 
-def _give_back(app: App, made: Plan) -> None:
+def _give_back(facts: Facts, made: Plan) -> None:
+    """Ask Apple to take back what serves nobody any more."""
     assets = Asset.objects.select_related("token").in_bulk(made.give_back)
+    served = [target.current for target in facts.targets if target.current]
+    kinds = {(current.asset_id, current.holder): current.license_kind for current in served}
     for asset_id, names in made.give_back.items():
-        serials = set(Device.objects.filter(serial_number__in=names).values_list("serial_number", flat=True))
-        holders = [Holder(serial_number=name) if name in serials else Holder(client_user_id=name) for name in names]
-        licenses.revoke(assets[asset_id], sorted(holders, key=str), by=None, why="No longer distributed")
+        holders = [_holder(kinds[asset_id, name], name) for name in sorted(names)]
+        licenses.revoke(assets[asset_id], holders, by=None, why="No longer distributed")
 
 
 def _holder(kind: str, name: str) -> Holder:
@@ -161,15 +164,8 @@ def _after_refusal(verdict: Verdict, refused: set[tuple[int, str]]) -> Verdict:
     if not verdict.asks or (verdict.asset_id, verdict.holder) not in refused:
         return verdict
     waits = verdict.state if verdict.state != InstallState.LICENSING else InstallState.IN_LINE
-    return Verdict(
-        verdict.app_id,
-        verdict.device_id,
-        verdict.person_id,
-        waits,
-        Reason.NO_LICENSE_LEFT,
-        verdict.license_kind,
-        distribution_id=verdict.distribution_id,
-        priority=verdict.priority,
+    return replace(
+        verdict, state=waits, reason=Reason.NO_LICENSE_LEFT, asset_id=None, token_id=None, holder="", asks=False
     )
 
 
