@@ -206,18 +206,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._write(MOUNTS["/control"](world, request))
             return
         site.identify(world, request)
-        status, number, due = 0, 0, world.faults.due(request)
+        due = world.faults.due(request)
         try:
             with world.pace.count(f"{site.is_mdm}{request.location}{request.path.startswith('/mdm')}") as parallel:
                 request.parallel = parallel
                 reply = respond(world, site, request, due)
-                status, number = reply.status, reply.error_number
-                self._write(reply, next((fault.truncate for fault in due if fault.truncate >= 0), None))
         except Dropped:
-            self.close_connection = True
-            self.connection.shutdown(socket.SHUT_RDWR)
-        finally:
-            site.log.note(request, status, number, started, ",".join(map(str, due)))
+            site.log.note(request, 0, 0, started, ",".join(map(str, due)))
+            self._drop()
+            return
+        # Noted before it is sent: whoever has an answer finds it in the log.
+        site.log.note(request, reply.status, reply.error_number, started, ",".join(map(str, due)))
+        try:
+            self._write(reply, next((fault.truncate for fault in due if fault.truncate >= 0), None))
+        except Dropped:
+            self._drop()
+
+    def _drop(self) -> None:
+        self.close_connection = True
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _handle
 
