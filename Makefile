@@ -25,15 +25,18 @@ run: .venv/requirements.installed .assets/fetched
 	@$(VENV) -m vppportal --follow-parent $(if $(LIVE),--live)
 
 # Many tests wait for processes: three at once keep two cores busy. Tests of one file stay together, in the order that
-# tests/conftest.py gives them.
+# tests/conftest.py gives them. What is judged by the clock runs by itself.
 AT_ONCE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+ON_POSTGRES = $(VENV) -m tests.postgres $(VENV) -m pytest
 # With ARGS a developer's run on SQLite; without, everything, and once more on PostgreSQL what may depend on the database.
 test: .venv/requirements-dev.installed .assets/fetched
 ifneq ($(ARGS),)
 	@$(VENV) -m pytest $(ARGS)
 else
-	@echo "Tests on SQLite" && $(VENV) -m pytest $(AT_ONCE)
-	@echo "Tests on PostgreSQL" && $(VENV) -m tests.postgres $(VENV) -m pytest $(AT_ONCE) -m "not bench and not browser and not once"
+	@echo "Tests on SQLite" && $(VENV) -m pytest $(AT_ONCE) -m "not bench and not alone"
+	@$(VENV) -m pytest -m alone
+	@echo "Tests on PostgreSQL" && $(ON_POSTGRES) $(AT_ONCE) -m "not bench and not alone and not browser and not once"
+	@$(ON_POSTGRES) -m "alone and not once"
 endif
 
 check: export DJANGO_SETTINGS_MODULE = tests.settings

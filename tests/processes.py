@@ -24,7 +24,7 @@ START_WITHIN = 60.0
 Answer = TypeVar("Answer")
 
 
-def eventually(question: Callable[[], Answer | None], within: float = 10.0, every: float = 0.05) -> Answer:
+def eventually(question: Callable[[], Answer | None], within: float = 30.0, every: float = 0.05) -> Answer:
     """Ask until the answer is true and return it; fail with the last answer."""
     deadline = time.monotonic() + within
     while not (answer := question()):

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.journey
 ACTIVE_WITHIN, BUSINESS_WITHIN, LARGE_WITHIN, FIRST_APPS_WITHIN = 3.0, 15.0, 60.0, 5.0
 
 
+@pytest.mark.alone
 def test_a_business_token_becomes_a_catalog(portal: Portal, simulator: Simulator) -> None:
     session = portal.sign_in()
     started = time.monotonic()
@@ -57,6 +58,7 @@ def calls_to_apple(portal: Portal, ids: set[str]) -> set[str]:
     return {call["endpoint"] for call in calls}
 
 
+@pytest.mark.alone
 def test_the_large_location_arrives_while_one_watches(portal: Portal, simulator: Simulator) -> None:
     session = portal.sign_in()
     started = time.monotonic()

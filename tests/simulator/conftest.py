@@ -169,7 +169,7 @@ def subscribed(mdm: Mdm, receiver: Receiver) -> Receiver:
     return receiver
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 5.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Whether something becomes true in time."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:

@@ -20,6 +20,7 @@ def refreshed(mdm, app):
     return listed[0]
 
 
+@pytest.mark.alone
 def test_an_event_is_pending_first_and_complete_later(mdm, sim):
     sim.control("events", seconds=0.2)
     queued = mdm.post("/assets/associate", **body_of(mdm.ordinary(), serialNumbers=["A"]))

@@ -194,6 +194,7 @@ def test_an_accepted_invitation_makes_the_apple_user_associated(sim):
     assert sent(sim.mdm_events()[-1])[2]["InvitationResult"] == "Acknowledged"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("mode", ["refused", "503"])
 def test_the_server_can_be_away_for_a_time(sim, mode):
     (device,) = add(sim)
@@ -236,6 +237,7 @@ def test_devices_come_by_themselves_from_time_to_time():
         eventually(lambda: statuses(sim, name) == ["Acknowledged"])
 
 
+@pytest.mark.alone
 def test_ten_thousand_devices_are_no_trouble(sim):
     devices = add(sim, count=10_000, announce=False)
     assert len({device["serialNumber"] for device in devices}) == 10_000

@@ -73,6 +73,7 @@ def test_twice(sim, listener, device):
     assert first == second
 
 
+@pytest.mark.alone
 def test_late(sim, listener, device):
     sim.control("mdm-webhooks", mode="late", seconds=0.3)
     started = time.monotonic()

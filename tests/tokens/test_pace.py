@@ -18,6 +18,8 @@ from redis.retry import Retry
 from tests.processes import Valkey
 from tokens.pace import LocalPace, NoPace, OnHold, Pace, RedisPace
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def server(valkey: Valkey) -> redis.Redis:
