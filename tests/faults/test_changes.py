@@ -13,7 +13,6 @@ from tests.changes import (
     DISASSOCIATE,
     STATUS,
     assert_agreed,
-    asset_of,
     carry_out_due,
     events,
     give,
@@ -33,18 +32,6 @@ from tokens.licenses import Holder
 from tokens.models import Asset, ClientUser, ContentToken, Operation, OperationKind, OperationStep, TargetState
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def token(location: Location) -> ContentToken:
-    """A token whose mirror is level."""
-    return location.mirrored()
-
-
-@pytest.fixture
-def asset(token: ContentToken) -> Asset:
-    """An app of it: 27 licenses, 6 of them in use."""
-    return asset_of(token)
 
 
 # --- Apple wants a pause, is away, or talks nonsense ------------------------------------------------------------------

@@ -14,7 +14,6 @@ from tests.changes import (
     DISASSOCIATE,
     STATUS,
     assert_agreed,
-    asset_of,
     carry_out_due,
     events,
     give,
@@ -32,18 +31,6 @@ from tokens import operations
 from tokens.models import Asset, ContentToken, OperationKind
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def token(location: Location) -> ContentToken:
-    """A token whose mirror is level."""
-    return location.mirrored()
-
-
-@pytest.fixture
-def asset(token: ContentToken) -> Asset:
-    """An app of it: 27 licenses, 6 of them in use."""
-    return asset_of(token)
 
 
 def test_a_list_that_lags_behind_takes_nothing_away(location: Location, token: ContentToken, asset: Asset) -> None:

@@ -14,7 +14,6 @@ from tests.changes import (
     DISASSOCIATE,
     STATUS,
     assert_agreed,
-    asset_of,
     carry_out_due,
     events,
     give,
@@ -36,18 +35,6 @@ from tokens.models import Asset, ContentToken, Operation, OperationStep, Target,
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def token(location: Location) -> ContentToken:
-    """A token whose mirror is level."""
-    return location.mirrored()
-
-
-@pytest.fixture
-def asset(token: ContentToken) -> Asset:
-    """An app of it: 27 licenses, 6 of them in use."""
-    return asset_of(token)
 
 
 # --- Counts that do not fit, and others who take licenses -------------------------------------------------------------
