@@ -12,6 +12,13 @@ from catalog.models.app import (
     CatalogSettings,
     Outcome,
 )
+from catalog.models.approval import (
+    MOST_STEPS,
+    ApprovalStep,
+    ApproverLetter,
+    Decision,
+    DecisionKind,
+)
 from catalog.models.channel import (
     Command,
     CommandKind,
@@ -35,12 +42,21 @@ from catalog.models.distribution import (
     When,
 )
 from catalog.models.letter import Letter
+from catalog.models.update import (
+    Rollout,
+    RolloutDecision,
+    UpdateMode,
+    UpdateState,
+    UpdateWindow,
+    WindowKind,
+)
 
 __all__ = [
     "ADDABLE_BY_HAND",
     "COMMENTS",
     "IN_FORCE",
     "IN_NEED",
+    "MOST_STEPS",
     "ON_THE_WAY",
     "UNDER_WAY",
     "UNWANTED",
@@ -49,10 +65,14 @@ __all__ = [
     "App",
     "AppStatus",
     "ApprovalPolicy",
+    "ApprovalStep",
+    "ApproverLetter",
     "CatalogSettings",
     "Command",
     "CommandKind",
     "CommandStatus",
+    "Decision",
+    "DecisionKind",
     "DeviceEvent",
     "Distribution",
     "DistributionState",
@@ -63,5 +83,11 @@ __all__ = [
     "Outcome",
     "Reason",
     "Reconciliation",
+    "Rollout",
+    "RolloutDecision",
+    "UpdateMode",
+    "UpdateState",
+    "UpdateWindow",
     "When",
+    "WindowKind",
 ]

@@ -8,8 +8,10 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
+from catalog.models.update import PERCENT, UpdateMode, UpdateWindow
 from tokens.models import ContentToken, Listing
 from tokens.policies import Policies
+from vppportal.groups.models import UserGroup
 
 
 class AppStatus(models.TextChoices):
@@ -39,6 +41,41 @@ class App(Policies):
     added_from = models.ForeignKey(ContentToken, models.SET_NULL, null=True, blank=True, related_name="apps_added")
     deleted_at = models.DateTimeField(
         null=True, editable=False, help_text="When it was deleted; the row goes when no device has it any more."
+    )
+    approval_round = models.PositiveSmallIntegerField(default=1, editable=False)
+    waiting_since = models.DateTimeField(
+        null=True, editable=False, help_text="Since when it waits for the approvers of its present step."
+    )
+    update_automatically = models.BooleanField(
+        default=True, help_text="New versions are sent to the devices that have the app."
+    )
+    update_window = models.ForeignKey(
+        UpdateWindow,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="apps",
+        help_text="When updates may be sent, in the time zone of each device. Leave empty for any time.",
+    )
+    pilot_group = models.ForeignKey(
+        UserGroup,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="The devices of these people update first.",
+    )
+    pilot_hours = models.PositiveSmallIntegerField(
+        "the others follow after",
+        null=True,
+        blank=True,
+        help_text="Hours after the first devices. Leave both empty to update all devices at once.",
+    )
+    pilot_failure_percent = models.PositiveSmallIntegerField(
+        "as long as failures stay under",
+        default=10,
+        validators=PERCENT,
+        help_text="Percent of the pilot's devices. At this share or above the roll-out stops.",
     )
 
     objects = AppQuerySet.as_manager()
@@ -120,6 +157,10 @@ class CatalogSettings(models.Model):
     """The settings of the App Catalog as a whole: one row."""
 
     approval = models.CharField("App approval", max_length=10, choices=ApprovalPolicy, default=ApprovalPolicy.PER_TOKEN)
+    update_mode = models.CharField(
+        "Automatic updates", max_length=14, choices=UpdateMode, default=UpdateMode.ADMINISTRATORS
+    )
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="Of devices whose own time zone is not known.")
 
     class Meta:
         verbose_name_plural = "catalog settings"

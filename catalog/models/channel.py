@@ -20,6 +20,7 @@ class CommandKind(models.TextChoices):
     INSTALL = "InstallApplication", "Install app"
     REMOVE = "RemoveApplication", "Remove app"
     MANAGED_LIST = "ManagedApplicationList", "List managed apps"
+    DEVICE_FACTS = "DeviceInformation", "Ask for OS version and time zone"
     INVITE = "InviteToProgram", "Invite to Apple's program"
     REMOVE_PROFILE = "RemoveProfile", "Remove MDM control"
 
@@ -49,6 +50,9 @@ class Command(Work):
     enrollment_id = models.CharField(max_length=127, help_text="The enrollment it is meant for: a new one loses it.")
     kind = models.CharField(max_length=24, choices=CommandKind)
     installation = models.ForeignKey(Installation, models.CASCADE, null=True, related_name="commands")
+    updates_to = models.BigIntegerField(
+        null=True, help_text="The external version id an installed app is to be updated to; none for other commands."
+    )
     payload = models.JSONField(default=dict, help_text="The command's members, in Apple's words.")
     status = models.CharField(max_length=12, choices=CommandStatus, default=CommandStatus.QUEUED)
     created_at = models.DateTimeField(default=timezone.now)
@@ -69,8 +73,8 @@ class Command(Work):
             ),
             models.UniqueConstraint(
                 fields=["device", "kind"],
-                condition=Q(state__in=OPEN_STATES, kind="ManagedApplicationList"),
-                name="one_open_list_of_a_device",
+                condition=Q(state__in=OPEN_STATES, kind__in=["ManagedApplicationList", "DeviceInformation"]),
+                name="one_open_question_to_a_device",
             ),
         ]
         indexes = [models.Index(fields=["next_attempt_at"], condition=Q(state__in=OPEN_STATES), name="open_commands")]

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.models.app import App
+from catalog.models.update import UpdateState
 from tokens.models import Asset
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.work import OPEN_STATES, Work, WorkQuerySet
@@ -206,12 +207,22 @@ class Installation(models.Model):
     version = models.CharField(max_length=60, blank=True, default="", help_text="What the device reported.")
     external_version_id = models.BigIntegerField(null=True)
     confirmed_at = models.DateTimeField(null=True, help_text="When a list of the device last named the app.")
+    update_state = models.CharField(max_length=10, choices=UpdateState, blank=True, default=UpdateState.NONE)
+    update_to = models.BigIntegerField(null=True, help_text="The external version id that was last asked for.")
+    update_since = models.DateTimeField(null=True, help_text="When that was, or when it failed.")
+    update_tries = models.PositiveSmallIntegerField(default=0, help_text="Tries of that version that came to nothing.")
+    update_retry_at = models.DateTimeField(null=True, help_text="When it is tried again by itself.")
+    update_details = models.CharField(max_length=500, blank=True, default="", help_text="What the device said.")
+    is_update_requested = models.BooleanField(default=False, help_text="Somebody asked for the update at once.")
 
     class Meta:
         permissions = [("distribute_app", "Can distribute apps and stop distributing them")]
         constraints = [models.UniqueConstraint(fields=["app", "device"], name="one_installation_of_an_app_on_a_device")]
         indexes = [
             models.Index(fields=["app", "state"], name="installations_by_state"),
+            models.Index(
+                fields=["app", "external_version_id"], condition=Q(state="installed"), name="installed_versions"
+            ),
             models.Index(fields=["priority", "queued_at"], condition=Q(state="in_line"), name="the_line"),
         ]
 

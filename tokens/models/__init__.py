@@ -7,7 +7,7 @@ administrators choose about a token (name, region, policies, groups, preference)
 from __future__ import annotations
 
 from tokens.models.invitation import Invitation, InvitationQuerySet
-from tokens.models.listing import Listing, ListingOutcome, ListingQuerySet
+from tokens.models.listing import Listing, ListingOutcome, ListingQuerySet, ListingVersion
 from tokens.models.mirror import (
     GONE,
     Asset,
@@ -46,6 +46,7 @@ __all__ = [
     "Listing",
     "ListingOutcome",
     "ListingQuerySet",
+    "ListingVersion",
     "Notification",
     "Operation",
     "OperationKind",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from tokens.models.token import ContentToken
 from vppportal.work import OPEN_STATES, Work, WorkQuerySet
@@ -55,6 +56,12 @@ class Listing(Work):
     external_version_id = models.BigIntegerField(null=True)
     released_on = models.DateField(null=True)
     release_notes = models.TextField(blank=True, default="")
+    version_seen_at = models.DateTimeField(null=True, help_text="When the portal first saw the present version.")
+    content_rating = models.CharField(max_length=20, blank=True, default="")
+    has_in_app_purchases = models.BooleanField(null=True)
+    needs_token = models.BooleanField(
+        default=True, help_text="The store shows it only to a token that owns it, or was never asked without one."
+    )
 
     objects = ListingQuerySet.as_manager()
 
@@ -66,3 +73,24 @@ class Listing(Work):
 
     def __str__(self) -> str:
         return self.name or self.adam_id
+
+
+class ListingVersion(models.Model):
+    """One version of a store entry, as the portal came to know it; Apple tells only the newest and keeps no list."""
+
+    listing = models.ForeignKey(Listing, models.CASCADE, related_name="versions", db_index=False)
+    external_version_id = models.BigIntegerField()
+    version = models.CharField(max_length=60, blank=True, default="")
+    minimum_os = models.CharField(max_length=20, blank=True, default="")
+    released_on = models.DateField(null=True)
+    release_notes = models.TextField(blank=True, default="")
+    seen_at = models.DateTimeField(default=timezone.now, help_text="When the store showed it to the portal first.")
+
+    class Meta:
+        ordering = ["-seen_at", "-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["listing", "external_version_id"], name="one_row_of_a_version_of_a_listing")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.listing} {self.version}"

@@ -137,6 +137,12 @@ class Device(models.Model):
     model = models.CharField(max_length=80, blank=True, default="")
     os_version = models.CharField("OS version", max_length=20, blank=True, default="")
     owner = models.ForeignKey(ManagedUser, models.SET_NULL, null=True, blank=True, related_name="devices")
+    time_zone = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        help_text="Like Europe/Berlin. Update windows open in it; devices that tell their own overwrite it.",
+    )
     enrollment_type = models.CharField(max_length=8, choices=EnrollmentType, default=EnrollmentType.DEVICE)
 
     enrollment_id = models.CharField(
@@ -145,6 +151,9 @@ class Device(models.Model):
     enrolled_at = models.DateTimeField(null=True, editable=False)
     unenrolled_at = models.DateTimeField(null=True, editable=False)
     last_seen_at = models.DateTimeField("last seen", null=True, editable=False)
+    facts_at = models.DateTimeField(
+        null=True, editable=False, help_text="When it last told its OS version and time zone."
+    )
     wiped_at = models.DateTimeField(
         null=True, editable=False, help_text="When its apps were taken away; nothing is sent until that is lifted."
     )
