@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Transform
 from django.db.models.functions import Lower, Upper
 
+from vppportal.groups import time_zones
 from vppportal.groups.csvfile import NOTHING, Column, Record, Source, split, undefused
 from vppportal.groups.models import Device, EnrollmentType, ImportKind, ManagedUser, Platform, UserGroup
 
@@ -185,6 +186,13 @@ def _column(name: str, label: str, *aliases: str) -> Column:
     return Column(name, label, frozenset(aliases))
 
 
+def _time_zone(cell: str) -> str:
+    name = time_zones.named(cell)
+    if not name:
+        raise Wrong("There is no such time zone; names are like Europe/Berlin.")
+    return name
+
+
 def _serial_number(cell: str) -> str:
     return _text(32)(cell).upper()
 
@@ -270,6 +278,12 @@ DEVICES = Kind(
             _choice(EnrollmentType, {}),
             "Device, user or shared; device where a new device names none.",
             is_clearable=False,
+        ),
+        Meaning(
+            _column("time_zone", "Time zone", "tz", "devicetimezone"),
+            _time_zone,
+            "Such as Europe/Berlin; a device that tells its own overwrites it.",
+            "",
         ),
     ),
     Upper,

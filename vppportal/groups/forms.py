@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
 
+from vppportal.groups import time_zones
 from vppportal.groups.csvfile import LARGEST, MOST_ROWS
 from vppportal.groups.models import Device, ImportKind, ManagedUser, UserGroup
 from vppportal.groups.picker import GroupsField
@@ -28,6 +29,33 @@ class PersonInput(forms.EmailInput):
                 "hx-target": "#suggested-people",
             }
         )
+
+
+class TimeZoneInput(forms.TextInput):
+    """The name of a time zone, with all there are offered while typing."""
+
+    template_name = "groups/_time_zone_input.html"
+
+    def __init__(self) -> None:
+        super().__init__({"list": "time-zones", "autocomplete": "off"})
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Return what the template shows."""
+        return {**super().get_context(name, value, attrs), "zones": time_zones.known()}
+
+
+class TimeZoneField(forms.CharField):
+    """A time zone by its IANA name."""
+
+    widget = TimeZoneInput
+
+    def clean(self, value: Any) -> str:
+        """Return the name as it is written; none but a known one is taken."""
+        typed: str = super().clean(value)
+        name = time_zones.named(typed)
+        if typed and not name:
+            raise ValidationError(f"There is no time zone “{typed}”. Names are like Europe/Berlin or America/New_York.")
+        return name
 
 
 class ImportForm(forms.Form):
@@ -92,7 +120,9 @@ class DeviceForm(forms.ModelForm):
 
     class Meta:
         model = Device
-        fields = ["serial_number", "name", "platform", "model", "os_version", "owner", "enrollment_type"]
+        fields = ["serial_number", "name", "platform", "model", "os_version", "owner", "enrollment_type", "time_zone"]
+        field_classes = {"time_zone": TimeZoneField}
+        widgets = {"time_zone": TimeZoneInput()}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -122,6 +122,7 @@ class DeviceTable(tables.Table):
     os_version = tables.Column(verbose_name="OS version", default="not known")
     model = tables.Column(default="not known")
     enrollment_type = tables.Column(visible=False)
+    time_zone = tables.Column(visible=False)
     owner = tables.Column(linkify=True, default="nobody", order_by="owner__name")
     last_seen_at = When(verbose_name="Last seen")
 
