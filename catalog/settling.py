@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from catalog import device_facts
 from catalog.answers import ABSENT_FOR, LISTED, SILENCE, Meaning, find, judge
 from catalog.commands import FIRST_LOOK, ask_for_lists, enqueue, next_look
 from catalog.mdm import Report, Unreadable
@@ -36,6 +37,7 @@ class _Settling:
     asked: dict[int, timedelta] = field(default_factory=dict)
     follow: list[Command] = field(default_factory=list)
     released: dict[int, datetime] = field(default_factory=dict)
+    told: dict[int, tuple[datetime, Mapping[str, Any]]] = field(default_factory=dict)
     by_installation: dict[int, Command] = field(default_factory=dict)
 
     def open_command(self, row: Installation) -> Command | None:
@@ -61,6 +63,7 @@ def settle(reports: Sequence[Report]) -> set[int]:
         enqueue(batch.follow)
     batch.moves.save()
     ask_for_lists(batch.asked)
+    device_facts.store(batch.told)
     for device_id, at in batch.released.items():
         Device.objects.filter(pk=device_id).update(unenrolled_at=at)
     return set(batch.released)
@@ -119,6 +122,8 @@ def _answer(batch: _Settling, command: Command, report: Report, payload: Mapping
         _compare(batch, command, report, _apps(payload) if meaning.status == CommandStatus.ACKNOWLEDGED else None)
     elif command.kind == CommandKind.REMOVE_PROFILE and meaning.status == CommandStatus.ACKNOWLEDGED:
         batch.released[command.device_id] = report.happened_at
+    elif command.kind == CommandKind.DEVICE_FACTS and meaning.status == CommandStatus.ACKNOWLEDGED:
+        batch.told[command.device_id] = report.happened_at, payload
     else:
         _move(batch, command, report.happened_at, meaning)
 

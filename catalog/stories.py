@@ -58,7 +58,7 @@ class Story:
             is_only_an_end=first is None,
             enrollment_type=TYPES.get((began or reports[-1]).enrollment_type, EnrollmentType.DEVICE),
             owner=next((report.owner for report in reversed(reports) if report.owner), ""),
-            facts=_facts(began) if began else {},
+            facts=_authenticated(began) if began else {},
         )
 
     @property
@@ -77,12 +77,16 @@ class Story:
         return self.left_at if self.left_at and (self.left_at > self.heard_at or self.is_only_an_end) else None
 
 
-def _facts(report: Report) -> dict[str, str]:
-    """Return what a device told of itself when it authenticated, as far as it fits; the rest is left as it is known."""
+def _authenticated(report: Report) -> dict[str, str]:
+    """Return what a device told of itself when it authenticated."""
     try:
-        told = report.payload()
+        return facts(report.payload())
     except Unreadable:
         return {}
+
+
+def facts(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a device tells of itself, as far as it fits; the rest is left as it is known."""
     serial = _text(told, "SerialNumber", 32).upper()
     models = [_text(told, name, 80) for name in ("ModelName", "ProductName", "Model")]
     found = {

@@ -5,7 +5,19 @@ from __future__ import annotations
 import structlog
 from celery import shared_task
 
-from catalog import additions, carrying_out, chasing, commands, drafts, events, inviting, letters, removal, sending
+from catalog import (
+    additions,
+    carrying_out,
+    chasing,
+    commands,
+    device_facts,
+    drafts,
+    events,
+    inviting,
+    letters,
+    removal,
+    sending,
+)
 from catalog.models import Letter, Reconciliation
 from tokens.models import ContentToken
 from vppportal.work import LeaseLost, nudge
@@ -66,7 +78,8 @@ def forget_old_drafts() -> None:
 
 @shared_task
 def look_after_devices() -> None:
-    """Show invitations on devices, release retired ones that have nothing left, and forget apps that are gone."""
+    """Ask devices for their facts, show invitations on them, release retired ones, and forget apps that are gone."""
+    device_facts.ask()
     inviting.show_on_devices()
     removal.release_retired()
     removal.purge_deleted()

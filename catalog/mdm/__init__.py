@@ -14,6 +14,7 @@ from catalog.mdm.client import (
 )
 from catalog.mdm.payloads import (
     command_plist,
+    facts_payload,
     install_payload,
     installed_payload,
     invite_payload,
@@ -36,6 +37,7 @@ __all__ = [
     "UnknownEnrollment",
     "Unreadable",
     "command_plist",
+    "facts_payload",
     "install_payload",
     "installed_payload",
     "invite_payload",

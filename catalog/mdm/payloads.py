@@ -14,6 +14,8 @@ from vppportal.groups.models import EnrollmentType, Platform
 
 Payload = dict[str, Any]
 
+FACTS: Final = ("DeviceName", "OSVersion", "ModelName", "ProductName", "TimeZone")
+
 PROGRAM: Final = "com.apple.cloudvpp"
 REMOVE_WITH_PROFILE: Final = 1
 NO_BACKUP: Final = 4
@@ -81,6 +83,11 @@ def list_payload(bundle_ids: Iterable[str] = ()) -> Payload:
 def installed_payload(bundle_ids: Iterable[str] = (), *, managed_only: bool = False) -> Payload:
     """Return the members of a command that asks for installed apps; without names it asks for all."""
     return {**list_payload(bundle_ids), **({"ManagedAppsOnly": True} if managed_only else {})}
+
+
+def facts_payload() -> Payload:
+    """Return the members of a command that asks a device about itself."""
+    return {"Queries": list(FACTS)}
 
 
 def invite_payload(url: str) -> Payload:
