@@ -11,6 +11,7 @@ from django.utils import timezone
 from catalog import reconciling
 from catalog.models import Addition, App, AppStatus, CatalogSettings, Outcome
 from vppportal.activity.models import Actor, record, record_each
+from vppportal.work import nudge
 
 
 def approve(app: App, by: Actor) -> bool:
@@ -30,10 +31,18 @@ def approve_all(apps: QuerySet[App], by: Actor) -> int:
 
 
 def store_settings(settings: CatalogSettings, by: Actor) -> None:
-    """Store who decides on the apps that are added from now on."""
+    """Store who decides on the apps that are added from now on, and who on updates."""
     with transaction.atomic():
         settings.save()
-        record(by, "changed", settings, approval=settings.approval)
+        record(
+            by,
+            "changed",
+            settings,
+            approval=settings.approval,
+            updates=settings.update_mode,
+            time_zone=settings.time_zone,
+        )
+        nudge("catalog.tasks.propagate_updates")
 
 
 def _decide(

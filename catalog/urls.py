@@ -13,9 +13,11 @@ from catalog import (
     installation_pages,
     person_page,
     policy_pages,
+    settings_page,
     token_page,
     views,
     webhooks,
+    window_pages,
 )
 
 urlpatterns = [
@@ -24,7 +26,11 @@ urlpatterns = [
     path("catalog/", views.catalog, name="catalog"),
     path("catalog/add/", views.catalog_add, name="catalog-add"),
     path("catalog/approve/", views.apps_approve, name="apps-approve"),
-    path("catalog/settings/", views.catalog_settings, name="catalog-settings"),
+    path("catalog/settings/", settings_page.catalog_settings, name="catalog-settings"),
+    path("catalog/windows/", window_pages.windows, name="windows"),
+    path("catalog/windows/add/", window_pages.window_add, name="window-add"),
+    path("catalog/windows/<int:pk>/", window_pages.window_edit, name="window-edit"),
+    path("catalog/windows/<int:pk>/delete/", window_pages.window_delete, name="window-delete"),
     path("catalog/line/", installation_pages.line, name="line"),
     path("catalog/distribute/", distribute_pages.apps_distribute, name="apps-distribute"),
     path("catalog/distributions/", distribution_pages.distributions, name="distributions"),

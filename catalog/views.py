@@ -16,8 +16,8 @@ from django.views.decorators.http import require_POST
 
 from catalog import additions, approvals, policies, removal
 from catalog.distribution_tables import app_distributions
-from catalog.forms import RejectForm, SettingsForm
-from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings
+from catalog.forms import RejectForm
+from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus
 from catalog.progress import progress_of
 from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
@@ -165,18 +165,6 @@ def catalog_add(request: HttpRequest) -> HttpResponseBase:
         hides=("settled_at", "retired", "comment"),
     )
     return listed.page_or_part(title="Add apps from VPP tokens")
-
-
-@permission_required("catalog.change_catalogsettings", raise_exception=True)
-def catalog_settings(request: HttpRequest) -> HttpResponse:
-    """Change the App Settings."""
-    form = SettingsForm(request.POST or None, instance=CatalogSettings.load())
-    if request.method == "POST" and form.is_valid():
-        approvals.store_settings(form.instance, request.user)
-        messages.success(request, "The App Settings are saved.")
-        return redirect("catalog-settings")
-    context = {"title": "App Settings", "form": form, "back": reverse("catalog"), "back_label": "App Catalog"}
-    return render(request, "form.html", context)
 
 
 def _what_became_of(app: App) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import factory
@@ -21,6 +21,7 @@ from catalog.models import (
     Installation,
     InstallState,
     Outcome,
+    UpdateWindow,
 )
 from tokens.fields import Sealed
 from tokens.models import (
@@ -339,6 +340,18 @@ class QuotaFactory(DjangoModelFactory):
     adam_id = factory.Sequence(lambda n: str(960_000_000 + n))
     group = factory.SubFactory(UserGroupFactory)
     limit = 10
+
+
+class UpdateWindowFactory(DjangoModelFactory):
+    """The nights of working days."""
+
+    class Meta:
+        model = UpdateWindow
+
+    name = factory.Sequence(lambda n: f"Nights {n:03}")
+    weekdays = factory.LazyFunction(lambda: [0, 1, 2, 3, 4])
+    start = time(22)
+    end = time(5)
 
 
 class DistributionFactory(DjangoModelFactory):

@@ -26,6 +26,7 @@ from tests.factories import (
     OperationFactory,
     QuotaFactory,
     SyncRunFactory,
+    UpdateWindowFactory,
     UserFactory,
     UserGroupFactory,
     bring_app,
@@ -62,7 +63,7 @@ LEAST_ROLE = {
 }
 READ_ONLY = {
     *("catalog", "app", "tokens", "token", "token-progress", "activity"),
-    *("installations", "line"),
+    *("installations", "line", "windows"),
     *("distributions", "distribution", "distribution-progress"),
     *("token-licenses", "token-people", "token-operations", "operation", "operation-progress"),
     *("asset-holders", "asset-quotas"),
@@ -77,7 +78,7 @@ POST_ONLY = {
     *("asset-revoke", "token-people-resend", "token-people-retire"),
     *("import-start", "import-discard", "group-people-remove", "device-channel-test"),
 }
-LISTS = ("tokens", "catalog", "distributions", "line", "groups", "people", "devices", "imports", "activity")
+LISTS = ("tokens", "catalog", "distributions", "line", "windows", "groups", "people", "devices", "imports", "activity")
 CEILING = 14
 OF_A_FORM = {"distribution-preview", "distribution-start", "distribution-discard"}
 
@@ -114,6 +115,7 @@ def address() -> Any:
         "person": ManagedUserFactory(),
         "device": DeviceFactory(enrolled=True),
         "import": ImportFactory(),
+        "window": UpdateWindowFactory(),
         "device-lift": DeviceFactory(enrolled=True, wiped_at=timezone.now()),
     }
 
@@ -189,6 +191,7 @@ def test_a_list_of_300_rows_costs_no_more_queries_than_one_of_3(name: str) -> No
             device = DeviceFactory(owner=ManagedUserFactory(groups=[group]))
             served = InstallationFactory(device=device, in_line=True, distribution=DistributionFactory())
             served.distribution.groups.add(group)
+            UpdateWindowFactory()
 
     browser = sign_in("Operator" if name == "imports" else "Viewer")
     fill(3)

@@ -11,6 +11,7 @@ VIEWER = frozenset(
         "activity.view_entry",
         "catalog.view_addition",
         "catalog.view_app",
+        "catalog.view_updatewindow",
         "groups.view_device",
         "groups.view_manageduser",
         "groups.view_usergroup",
@@ -19,9 +20,12 @@ VIEWER = frozenset(
 )
 OPERATOR = VIEWER | {
     "catalog.add_app",
+    "catalog.add_updatewindow",
     "catalog.approve_app",
     "catalog.change_app",
+    "catalog.change_updatewindow",
     "catalog.delete_app",
+    "catalog.delete_updatewindow",
     "catalog.distribute_app",
     "groups.add_device",
     "groups.add_manageduser",
