@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_the_list_of_devices_has_those_with_a_serial_number_and_their_owners(fil
     assert len({device["serial_number"] for device in devices}) == len(devices) == 45
     assert {device["owner"] for device in devices} <= emails | {""}
     assert {device["platform"] for device in devices} == {"iOS", "macOS", "tvOS"}
+
+
+def test_the_devices_are_in_three_time_zones_and_those_in_user_enrollment_tell_none(files):
+    zones = Counter(device.time_zone for device in company.devices(1))
+    assert set(zones) == {"America/New_York", "Europe/Berlin", "Asia/Singapore", ""}
+    assert all(device.is_user_enrolled for device in company.devices(1) if not device.time_zone)
+    assert {device["time_zone"] for device in files["devices"]} == set(company.ZONES)
 
 
 def test_the_seed_decides_about_devices_and_not_about_people():

@@ -220,6 +220,42 @@ def test_a_failed_update_leaves_what_was_there(sim, channel, app):
     assert channel.shown()["installed"] == before
 
 
+def test_an_update_the_person_declines_is_told_once_and_leaves_what_was_there(sim, channel, app):
+    channel.behave(installSeconds=0)
+    channel.install(app.adam_id)
+    before = channel.shown()["installed"]
+    sim.control("ship", adamId=str(app.adam_id))
+    channel.behave(refuses=True, installSeconds=0.2)
+    assert channel.install(app.adam_id)["State"] == "PromptingForUpdate"
+    assert channel.managed()[app.bundle_id]["Status"] == "PromptingForUpdate"
+    assert channel.shown()["installed"] == before
+    time.sleep(0.2)
+    rejected = channel.managed()[app.bundle_id]
+    assert (rejected["Status"], rejected["ExternalVersionIdentifier"]) == ("UpdateRejected", before[app.bundle_id])
+    assert channel.managed()[app.bundle_id]["Status"] == "Managed"
+    assert channel.shown()["installed"] == before
+
+
+def test_a_stuck_device_takes_updates_and_keeps_its_version(sim, channel, app):
+    channel.behave(installSeconds=0, stuck=True)
+    channel.install(app.adam_id)
+    before = channel.shown()["installed"]
+    assert before == {app.bundle_id: app.versions[-1].external_id}
+    sim.control("ship", adamId=str(app.adam_id))
+    assert channel.install(app.adam_id)["Status"] == "Acknowledged"
+    assert channel.managed()[app.bundle_id]["Status"] == "Managed"
+    assert channel.shown()["installed"] == before
+
+
+def test_a_device_tells_its_system_and_its_time_zone_when_asked(sim, channel):
+    device = channel.add(osVersion="18.6", timeZone="Europe/Berlin")
+    queries = {"Queries": ["OSVersion", "TimeZone", "BatteryLevel"]}
+    told = channel.send("DeviceInformation", device, **queries)["QueryResponses"]
+    assert told == {"OSVersion": "18.6", "TimeZone": "Europe/Berlin"}
+    sim.control("mdm-changes", devices=device["id"], osVersion="26.1", timeZone="")
+    assert channel.send("DeviceInformation", device, **queries)["QueryResponses"] == {"OSVersion": "26.1"}
+
+
 def test_an_app_the_person_installed_is_taken_over_only_when_asked(sim, channel, app):
     sim.control("mdm-has-app", adamId=str(app.adam_id), devices=channel.device["id"])
     assert channel.managed() == {}

@@ -136,6 +136,34 @@ def test_shipping_moves_the_version_on(mdm, sim):
     assert sim.control("ship", adamId=adam_id, version="99.0")["display"] == "99.0"
 
 
+def version(mdm, adam_id, **query):
+    return mdm.lookup(adam_id, **query)["results"][adam_id]["offers"][0]["version"]
+
+
+def test_a_version_that_is_taken_back_makes_the_one_before_it_the_newest(mdm, sim):
+    adam_id = str(one(mdm, isB2BCustomApp=True)["id"])
+    before = version(mdm, adam_id)
+    shipped = sim.control("ship", adamId=adam_id)
+    assert sim.control("withdraw", adamId=adam_id) == before == version(mdm, adam_id)
+    assert sim.control("ship", adamId=adam_id) == shipped
+
+
+def test_the_only_version_cannot_be_taken_back(sim, mdm):
+    adam_id = str(one(mdm, isB2BCustomApp=True)["id"])
+    with pytest.raises(ValueError, match="only version"):
+        for _ in range(9):
+            sim.control("withdraw", adamId=adam_id)
+
+
+def test_some_stores_may_be_late_with_a_version(mdm, sim):
+    adam_id = str(one(mdm, isB2BCustomApp=False)["id"])
+    before = version(mdm, adam_id)
+    shipped = sim.control("ship", adamId=adam_id, late=["GB"])
+    assert version(mdm, adam_id, cc="us") == shipped
+    assert version(mdm, adam_id, cc="gb") == before
+    assert version(mdm, adam_id, cc="gb") != version(mdm, adam_id, cc="de")
+
+
 def test_apps_of_a_made_location_are_invented_when_they_are_asked_for(other, sim):
     large = other("large")
     found = large.lookup(*ids(large)[:100])["results"]

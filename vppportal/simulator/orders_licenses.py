@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from vppportal.simulator import apple
@@ -10,7 +11,7 @@ from vppportal.simulator.catalogue import Entry
 from vppportal.simulator.location import UNLIMITED, Asset, AssetKey, Location
 from vppportal.simulator.orders_location import describe
 from vppportal.simulator.samples import PLATFORMS, enter
-from vppportal.simulator.store import Product
+from vppportal.simulator.store import Product, Version
 from vppportal.simulator.world import World
 
 NEW_ID = 1_900_000_000
@@ -163,10 +164,27 @@ def accept(world: World, location: str, client_user_id: str) -> dict[str, Any]:
     return place.users.active[client_user_id].as_json()
 
 
-def ship(world: World, adam_id: str, version: str = "", notes: str = "", minimum_os: str = "") -> dict[str, Any]:
-    """Publish a new version of an app."""
-    shipped = world.store.ship(_product(world, adam_id), version, notes, minimum_os)
-    return {"display": shipped.display, "externalId": shipped.external_id}
+def ship(
+    world: World,
+    adam_id: str,
+    version: str = "",
+    notes: str = "",
+    minimum_os: str = "",
+    late: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Publish a new version of an app; the stores of the countries in `late` go on showing the one before it."""
+    product = _product(world, adam_id)
+    product.late_in = frozenset(country.lower() for country in late)
+    return _shown(world.store.ship(product, version, notes, minimum_os))
+
+
+def withdraw(world: World, adam_id: str) -> dict[str, Any]:
+    """Take the newest version of an app back: the store shows the one before it, with its lower number."""
+    return _shown(world.store.withdraw(_product(world, adam_id)))
+
+
+def _shown(version: Version) -> dict[str, Any]:
+    return {"display": version.display, "externalId": version.external_id}
 
 
 def delist(world: World, adam_id: str, back: bool = False) -> dict[str, Any]:
@@ -192,5 +210,5 @@ def _product(world: World, adam_id: str) -> Product:
 
 ORDERS = (
     *(buy, run_dry, counts, add_app, transfer_away, assign, take_back, accept),
-    *(ship, delist, storefronts),
+    *(ship, withdraw, delist, storefronts),
 )

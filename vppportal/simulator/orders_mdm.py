@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ def list_mdm(world: World) -> dict[str, Any]:
             "devices": len(world.fleet.devices),
             "enrolled": sum(enrollment.is_enabled for enrollment in enrollments),
             "commands": len(queues.commands),
+            "kinds": Counter(command.request_type for command in queues.commands.values()),
             "queued": sum(len(enrollment.waiting) for enrollment in enrollments),
             **list_mdm_waiting(world),
         }

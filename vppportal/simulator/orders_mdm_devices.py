@@ -8,13 +8,24 @@ from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from vppportal.simulator.mdm.apps import installed_list, managed_list
+from vppportal.simulator.mdm.apps import UPDATING, installed_list, managed_list
 from vppportal.simulator.mdm.company import serial_number
 from vppportal.simulator.mdm.devices import IPHONE, KINDS, Conduct, Device, InstalledApp
 from vppportal.simulator.world import World
 
 Names = list[str] | str
-MADE_NAMES = "id", "serialNumber", "name", "kind", "product", "osVersion", "owner", "userEnrolled", "account"
+MADE_NAMES = (
+    "id",
+    "serialNumber",
+    "name",
+    "kind",
+    "product",
+    "osVersion",
+    "owner",
+    "userEnrolled",
+    "account",
+    "timeZone",
+)
 
 
 def list_mdm_devices(world: World, devices: Names = "all") -> dict[str, Any]:
@@ -42,7 +53,7 @@ def describe(world: World, device: Device) -> dict[str, Any]:
             "installed": {
                 app["Identifier"]: app["ExternalVersionIdentifier"]
                 for app in installed
-                if not app["Installing"] or managed.get(app["Identifier"], {}).get("Status") == "Updating"
+                if not app["Installing"] or managed.get(app["Identifier"], {}).get("Status") in UPDATING
             },
             "queue": queued,
         }
@@ -56,6 +67,7 @@ def _summary(device: Device) -> dict[str, Any]:
         "kind": device.kind,
         "product": device.product,
         "osVersion": device.os_version,
+        "timeZone": device.time_zone,
         "owner": device.owner,
         "userEnrolled": device.is_user_enrolled,
     }
@@ -68,14 +80,16 @@ def mdm_add(
     user_enrolled: bool = False,
     owner: str = "",
     os_version: str = "",
+    time_zone: str = "",
     devices: list[dict[str, Any]] | None = None,
     announce: bool = True,
 ) -> dict[str, Any]:
     """Enroll new devices: so many of a kind, or those described one by one; without `announce` no webhook tells of it.
 
-    A description has any of id, serialNumber, name, kind, product, osVersion, owner, account and userEnrolled.
+    A description has any of id, serialNumber, name, kind, product, osVersion, timeZone, owner, userEnrolled, account.
     """
-    usual = {"kind": kind, "userEnrolled": user_enrolled, "owner": owner, "osVersion": os_version}
+    usual = {"kind": kind, "userEnrolled": user_enrolled, "owner": owner}
+    usual |= {"osVersion": os_version, "timeZone": time_zone}
     wanted = [usual] * int(count) if devices is None else [usual | one for one in devices]
     made = [_make(world, len(world.fleet.devices) + number, one) for number, one in enumerate(wanted)]
     for device in made:
@@ -100,6 +114,7 @@ def _make(world: World, number: int, wanted: dict[str, Any]) -> Device:
         wanted["osVersion"] or kind.os_version,
         wanted["owner"],
         is_user_enrolled,
+        wanted["timeZone"],
     )
     device.accounts = {account.casefold() for account in (wanted.get("account"), wanted["owner"]) if account}
     return device
@@ -108,7 +123,7 @@ def _make(world: World, number: int, wanted: dict[str, Any]) -> Device:
 def mdm_behave(world: World, devices: Names = "all", **members: Any) -> dict[str, Any]:
     """Tell devices how to behave from now on; told to all, those added later behave so, too.
 
-    Members: notNow, silent, refuses, storageFull, installSeconds, licenseNotFound (how many installs, -1: all),
+    Members: notNow, silent, refuses, storageFull, stuck, installSeconds, licenseNotFound (how many installs, -1: all),
     licenseError, duplicate (how many). What is not named stays as it is.
     """
     known = {member.name for member in fields(Conduct)}
@@ -122,6 +137,18 @@ def mdm_behave(world: World, devices: Names = "all", **members: Any) -> dict[str
             device.conduct = replace(device.conduct, **members)
     if members.get("not_now") is False or members.get("silent") is False:
         _wake(world, found)
+    return {"devices": len(found)}
+
+
+def mdm_changes(
+    world: World, devices: Names = "all", os_version: str | None = None, time_zone: str | None = None
+) -> dict[str, Any]:
+    """Let devices have another version of their operating system, or be in another time zone; they tell when asked."""
+    found = world.fleet.find(devices)
+    with world.fleet.lock:
+        for device in found:
+            device.os_version = device.os_version if os_version is None else os_version
+            device.time_zone = device.time_zone if time_zone is None else time_zone
     return {"devices": len(found)}
 
 
@@ -198,6 +225,6 @@ def mdm_check_out(world: World, devices: Names) -> dict[str, Any]:
 
 READINGS = {"mdm-devices": list_mdm_devices}
 ORDERS = (
-    *(mdm_add, mdm_behave, mdm_poll, mdm_has_app, mdm_deletes_app),
+    *(mdm_add, mdm_behave, mdm_changes, mdm_poll, mdm_has_app, mdm_deletes_app),
     *(mdm_wipe, mdm_enroll, mdm_check_out),
 )

@@ -46,6 +46,8 @@ class Product:
     device_licensing: bool = True
     missing_in: frozenset[str] = frozenset()
     delisted: bool = False
+    # Countries whose stores still show the version before the newest one.
+    late_in: frozenset[str] = frozenset()
     versions: list[Version] = field(default_factory=list)
 
     @property
@@ -57,6 +59,10 @@ class Product:
     def slug(self) -> str:
         """Its name as it stands in addresses."""
         return "-".join("".join(char if char.isalnum() else " " for char in self.name.lower()).split())
+
+    def shown_in(self, country: str) -> Version:
+        """The version that the store of a country shows."""
+        return self.versions[-2 if country in self.late_in and len(self.versions) > 1 else -1]
 
 
 class Store:
@@ -95,6 +101,13 @@ class Store:
         product.versions.append(version)
         return version
 
+    def withdraw(self, product: Product) -> Version:
+        """Take the newest build back: the one before it is the newest again."""
+        if len(product.versions) == 1:
+            raise ValueError("it is the only version")
+        product.versions.pop()
+        return product.versions[-1]
+
     def lookup(self, query: dict[str, str], owns: Callable[[str], bool]) -> dict[str, Any]:
         """The answer of the metadata lookup; what cannot be shown is simply absent, whatever the reason.
 
@@ -132,16 +145,16 @@ class Store:
             "releaseDate": product.versions[0].released.isoformat(),
             "copyright": f"© {product.versions[0].released.year} {product.developer}",
             "isVppDeviceBasedLicensingEnabled": product.device_licensing,
-            "offers": [self.offer(product, platform)],
+            "offers": [self.offer(product, country, platform)],
         }
         if product.kind != "book":
-            body |= self._software(product)
+            body |= self._software(product, country)
         if not product.custom:
             body |= self._public(product, country)
         return body
 
-    def _software(self, product: Product) -> dict[str, Any]:
-        newest = product.versions[-1]
+    def _software(self, product: Product, country: str) -> dict[str, Any]:
+        newest = product.shown_in(country)
         return {
             "bundleId": product.bundle_id,
             "deviceFamilies": list(FAMILIES[product.kind]),
@@ -169,9 +182,9 @@ class Store:
             "contentRatingsBySystem": {"appsApple": {"name": "4+", "value": 100, "rank": 1}},
         }
 
-    def offer(self, product: Product, platform: str) -> dict[str, Any]:
+    def offer(self, product: Product, country: str, platform: str) -> dict[str, Any]:
         """Price and, for software, the newest version; the Mac build of a universal app counts on its own."""
-        newest = product.versions[-1]
+        newest = product.shown_in(country)
         offer: dict[str, Any] = {
             "type": "get" if product.price == 0 else "buy",
             "price": product.price,

@@ -79,6 +79,7 @@ def _information(world: World, device: Device, command: Members, now: float) -> 
         "OSVersion": device.os_version,
         "ModelName": device.kind,
         "ProductName": device.product,
+        **({"TimeZone": device.time_zone} if device.time_zone else {}),
         **({} if device.is_user_enrolled else {"SerialNumber": device.serial, "UDID": device.id}),
     }
     wanted = command.get("Queries") or list(known)

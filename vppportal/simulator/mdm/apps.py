@@ -22,6 +22,8 @@ RUNS_ON = {
     "book": (),
 }
 MAC_BUILD = 500_000_000
+# While these last, the version that was there before is there still.
+UPDATING = ("Updating", "PromptingForUpdate", "UpdateRejected")
 
 Answer = dict[str, Any]
 
@@ -64,6 +66,7 @@ def install(device: Device, wish: Wish, locations: list[Location], now: float, s
         return no
     product, conduct = wish.product, device.conduct
     newest = product.versions[-1]
+    is_update = there is not None and there.is_managed
     is_mac_build = device.platform == MACOS and product.kind == "universal"
     app = InstalledApp(
         str(product.adam_id),
@@ -73,16 +76,19 @@ def install(device: Device, wish: Wish, locations: list[Location], now: float, s
         newest.external_id + (MAC_BUILD if is_mac_build else 0),
         flags=wish.flags,
         has_device_license=wish.is_licensed and not device.is_user_enrolled,
-        meanwhile="Updating" if there and there.is_managed else "Installing",
+        meanwhile="Updating" if is_update else "Installing",
         ready_at=now + seconds,
         before=there,
     )
     if conduct.refuses:
-        app.status, app.meanwhile = "UserRejected", "Prompting"
+        app.status = "UpdateRejected" if is_update else "UserRejected"
+        app.meanwhile = "PromptingForUpdate" if is_update else "Prompting"
     elif conduct.storage_full:
         app.status = "Failed"
+    elif there and is_update and conduct.stuck:
+        app.version, app.external_id = there.version, there.external_id
     device.apps[product.bundle_id] = app
-    state = "Prompting" if conduct.refuses else "Installing" if device.platform == MACOS else "Queued"
+    state = app.meanwhile if conduct.refuses else "Installing" if device.platform == MACOS else "Queued"
     return {"Status": "Acknowledged", "Identifier": product.bundle_id, "State": state}
 
 
@@ -158,7 +164,7 @@ def managed_list(device: Device, wanted: list[str] | None, now: float) -> dict[s
         if not app.is_managed or (wanted and bundle_id not in wanted):
             continue
         status = app.status_at(now)
-        shown = app.before if now < app.ready_at and app.before else app
+        shown = app.before if status in UPDATING and app.before else app
         listed[bundle_id] = {
             "Status": status,
             "ManagementFlags": app.flags,
@@ -166,7 +172,7 @@ def managed_list(device: Device, wanted: list[str] | None, now: float) -> dict[s
             "HasFeedback": False,
             "IsValidated": True,
         }
-        if status in ("Managed", "Updating"):
+        if status in ("Managed", *UPDATING):
             listed[bundle_id]["ExternalVersionIdentifier"] = shown.external_id
         left = _present(app, now)
         if left is None:

@@ -34,6 +34,7 @@ OWNED = {IPHONE: 24, IPAD: 14, MAC: 4, APPLE_TV: 3}
 USER_ENROLLED = 5
 # Devices nobody owns stand in halls and meeting rooms.
 SHARED = {IPAD: 6, APPLE_TV: 3}
+ZONES = ("America/New_York", "Europe/Berlin", "Asia/Singapore")
 OLDER = {IPHONE: ("18.6", "17.7", "15.8"), IPAD: ("18.6", "16.7"), MAC: ("15.6",), APPLE_TV: ()}
 
 
@@ -62,7 +63,7 @@ def people() -> list[Person]:
 
 
 def devices(seed: int) -> list[Device]:
-    """The devices of the company: fifty, five of them in user enrollment, most with an owner."""
+    """The devices of the company: fifty in three time zones, five of them in user enrollment, most with an owner."""
     draw = random.Random(f"company:{seed}")
     owners = [person for person in people() if person.active == "yes"]
     made: list[Device] = []
@@ -93,6 +94,9 @@ def _device(
         owner=owner.email if owner else "",
         is_user_enrolled=is_user_enrolled,
     )
+    if not is_user_enrolled:
+        # Of the people of an office; what belongs to nobody stands at the headquarters.
+        device.time_zone = ZONES[people().index(owner) % len(ZONES) if owner else 0]
     if owner:
         device.accounts |= {owner.email, owner.managed_apple_account} - {""}
     return device
@@ -116,9 +120,12 @@ def write_files(seed: int, folder: Path) -> dict[str, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     groups = [("name", "description"), *GROUPS.items()]
-    rows = [(one.serial, one.name, one.platform, one.product, one.os_version, one.owner) for one in devices(seed)]
+    heads = "serial_number", "name", "platform", "model", "os_version", "owner", "time_zone"
+    rows = [
+        (one.serial, one.name, one.platform, one.product, one.os_version, one.owner, one.time_zone)
+        for one in devices(seed)
+    ]
     listed = [row for row in rows if row[0]]
-    heads = "serial_number", "name", "platform", "model", "os_version", "owner"
     tables: dict[str, Sequence[Sequence[str]]] = {
         "groups": groups,
         "people": [Person._fields, *people()],

@@ -38,9 +38,10 @@ class Conduct:
     # Answers every command NotNow, as a locked device does; does not answer at all, as one in a drawer.
     not_now: bool = False
     silent: bool = False
-    # Whoever holds it says no when asked; nothing fits on it any more.
+    # Whoever holds it says no when asked; nothing fits on it any more; updates are taken and change nothing.
     refuses: bool = False
     storage_full: bool = False
+    stuck: bool = False
     install_seconds: float | None = None
     # How many of the next installs do not find their license, and with which number; how many are duplicates. -1: all.
     license_not_found: int = 0
@@ -91,6 +92,8 @@ class Device:
     os_version: str
     owner: str = ""
     is_user_enrolled: bool = False
+    # Its IANA name; empty for one that does not tell.
+    time_zone: str = ""
     # The Apple Accounts signed in on it, as far as licenses of people are concerned.
     accounts: set[str] = field(default_factory=set)
     conduct: Conduct = field(default_factory=Conduct)
