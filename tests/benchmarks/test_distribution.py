@@ -73,6 +73,7 @@ def enrolled(company: Company, number: int) -> list[str]:
                     os_version=one["osVersion"],
                     enrolled_at=now,
                     last_seen_at=now,
+                    facts_at=now,
                 )
                 for one in made
             ],

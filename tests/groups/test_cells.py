@@ -48,6 +48,8 @@ def sentence(kind: Kind, text: str) -> str:
         (DEVICES, "enrollment_type", "User enrollment", "user"),
         (DEVICES, "owner", "-", None),
         (DEVICES, "os_version", "18.2", "18.2"),
+        (DEVICES, "time_zone", "america/new york", "America/New_York"),
+        (DEVICES, "time_zone", "-", ""),
     ],
 )
 def test_a_cell_means(kind: Kind, column: str, cell: str, meant: Any) -> None:
@@ -66,6 +68,7 @@ def test_a_cell_means(kind: Kind, column: str, cell: str, meant: Any) -> None:
         (PEOPLE, "email,groups\na@x.example," + "x" * 121 + "\n", "This is longer than 120 characters."),
         (PEOPLE, "email\na@x.example,b,c\n", "The line has 3 cells, the first line only 1."),
         (DEVICES, "serial,platform\nC02,Android\n", "Platform “Android”: This is none of iOS, macOS, tvOS"),
+        (DEVICES, "serial,timezone\nC02,Berlin\n", "Time zone “Berlin”: There is no such time zone"),
         (DEVICES, "serial\n" + "x" * 33 + "\n", "This is longer than 32 characters."),
         (DEVICES, 'serial\n"C02"x\n', "The quotation marks in this line do not match."),
     ],

@@ -116,6 +116,6 @@ def test_what_was_exported_changes_nothing_when_it_is_imported(kind: ImportKind,
     person = ManagedUserFactory(name="-", is_active=False, groups=[group, UserGroupFactory(name="-")])
     ManagedUserFactory(name="'=Zoë, 'Z'", managed_apple_account="z@x.example")
     DeviceFactory(serial_number="C02", owner=person, name="+1", platform=Platform.TVOS, os_version="18.2")
-    DeviceFactory(serial_number="C03", enrollment_type=EnrollmentType.SHARED, model="'@")
+    DeviceFactory(serial_number="C03", enrollment_type=EnrollmentType.SHARED, model="'@", time_zone="Asia/Tokyo")
     job = load(kind, exported(f"/{kind}/"))
     assert (job.new, job.changed, job.same, job.bad) == (0, 0, 2, 0), list(job.rows.values())

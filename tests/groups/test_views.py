@@ -127,3 +127,22 @@ def test_a_saved_person_shows_on_the_persons_page() -> None:
     page = sign_in("Viewer").get(f"/people/{person.pk}/").content.decode()
     assert "Sales" in page
     assert "Ada&#x27;s iPad" in page
+
+
+def test_the_time_zone_of_a_device_is_taken_however_it_is_written() -> None:
+    device = DeviceFactory(serial_number="C02")
+    form = {"serial_number": "C02", "platform": "iOS", "enrollment_type": "device", "time_zone": "america/new york"}
+    sign_in().post(f"/devices/{device.pk}/edit/", form)
+    device.refresh_from_db()
+    assert device.time_zone == "America/New_York"
+
+
+def test_a_time_zone_nobody_knows_is_refused_in_words() -> None:
+    form = {"serial_number": "C02", "platform": "iOS", "enrollment_type": "device", "time_zone": "Berlin"}
+    answer = sign_in().post("/devices/add/", form)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "There is no time zone “Berlin”. Names are like Europe/Berlin" in page
+    assert 'value="Berlin"' in page
+    assert '<option value="Europe/Berlin">' in page
+    assert not Device.objects.exists()
