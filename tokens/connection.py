@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import lru_cache
@@ -21,7 +21,9 @@ from tokens.apple import (
     Limits,
     MdmInfo,
     ServiceConfig,
+    StoreItem,
     Timeout,
+    public_store_items,
     service_config,
 )
 from tokens.models import ContentToken, PortalIdentity
@@ -88,6 +90,12 @@ def _restored(kept: dict[str, Any]) -> ServiceConfig:
         error_messages={int(number): text for number, text in kept["error_messages"].items()},
         notification_types=tuple(kept["notification_types"]),
     )
+
+
+def public_items(adam_ids: Iterable[str], *, country: str, language: str, platform: str) -> dict[str, StoreItem]:
+    """Look products up in the store as anybody may, at the pace all share who ask it; raises AppleError."""
+    where = {"base_url": settings.APPLE_VPP_URL, "country": country, "language": language, "platform": platform}
+    return public_store_items(service().lookup_url, adam_ids, **where, timeout=PATIENT, pace=pace())
 
 
 def our_claim() -> MdmInfo:

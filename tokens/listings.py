@@ -1,62 +1,22 @@
-"""Look apps up in the App Store: in batches, and each (app, storefront) once for the whole installation."""
+"""Look apps up in the App Store: in batches, and each (app, storefront) once for the whole installation.
+
+Here with a token that owns them: custom apps, what is not sold any more, and what was never looked up. What everybody
+may see is asked for without a token (storefront.py).
+"""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Collection, Iterator
-from datetime import datetime, timedelta
-from typing import Final
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from tokens import entries
 from tokens.apple import AppleClient, AppleError, StoreItem
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome
-from vppportal.work import WorkQuerySet, WorkState, backoff
-
-IDS_PER_CALL: Final = 50
-"""How many ids one lookup may carry is not published; working clients send this many."""
-REFRESH_AFTER: Final = timedelta(hours=24)
-SOONEST: Final = 0.9
-LANGUAGE: Final = "en"
-
-PLATFORMS: Final = {
-    "iphone": "iOS",
-    "ipad": "iOS",
-    "ipod": "iOS",
-    "mac": "macOS",
-    "tvos": "tvOS",
-    "watch": "watchOS",
-    "vision": "visionOS",
-    "realityDevice": "visionOS",
-}
-STORED: Final = (
-    "outcome",
-    "checked_at",
-    "checked_with",
-    "name",
-    "developer",
-    "bundle_id",
-    "icon_url",
-    "store_url",
-    "description",
-    "genres",
-    "platforms",
-    "is_custom",
-    "price",
-    "minimum_os",
-    "version",
-    "external_version_id",
-    "released_on",
-    "release_notes",
-    "state",
-    "attempt",
-    "deaths",
-    "next_attempt_at",
-    "lease_until",
-    "last_error",
-)
+from tokens.queue import CHECK_STORE, LOOK_UP
+from vppportal.work import WorkQuerySet, nudge
 
 
 def enroll(token: ContentToken) -> None:
@@ -79,12 +39,31 @@ def ask_again(token: ContentToken, adam_ids: Collection[str]) -> None:
     asked.update(outcome=ListingOutcome.UNKNOWN, next_attempt_at=timezone.now())
 
 
+def check_now(adam_ids: Collection[str], storefronts: Collection[str] | None = None) -> int:
+    """Have these apps looked up now, in these App Stores or in all that list them; return how many listings that is.
+
+    What a worker is asking about at this moment is not asked about twice.
+    """
+    asked = Listing.objects.open().filter(adam_id__in=adam_ids, lease_until=None)
+    if storefronts is not None:
+        asked = asked.filter(storefront__in=storefronts)
+    with transaction.atomic():
+        # Tokens that did not find an app today may try again.
+        asked.filter(outcome=ListingOutcome.NOT_FOUND).update(checked_with=None)
+        number = asked.update(next_attempt_at=timezone.now())
+        if number:
+            nudge(CHECK_STORE)
+            for token_id in tokens_with_work():
+                nudge(LOOK_UP, token_id)
+    return number
+
+
 def due(token: ContentToken) -> WorkQuerySet[Listing]:
     """Return the listings to look up with this token now.
 
     One that this very token did not find today may be due for the sake of another token, which it is left to.
     """
-    return _of(token).due().exclude(_asked_in_vain(token))
+    return _of(token).due().filter(needs_token=True).exclude(_asked_in_vain(token))
 
 
 def look_up(token: ContentToken, client: AppleClient, lookup_url: str) -> Iterator[int]:
@@ -92,22 +71,34 @@ def look_up(token: ContentToken, client: AppleClient, lookup_url: str) -> Iterat
 
     Two tokens, or two workers, that own the same app share the work: a listing is claimed by one of them.
     """
-    while claimed := _claim(token):
+    while claimed := entries.claim(due(token)):
         wanted = [listing.adam_id for listing in claimed if not listing.is_poison]
         try:
             items = client.store_items(
-                lookup_url, wanted, country=token.region.lower(), language=LANGUAGE, platform=token.store_platform
+                lookup_url,
+                wanted,
+                country=token.region.lower(),
+                language=entries.LANGUAGE,
+                platform=token.store_platform,
             )
         except AppleError as error:
-            _put_off(claimed, error)
+            entries.put_off(claimed, error)
             raise
-        _store(claimed, items, token)
+        store(claimed, items, token)
         yield len(claimed)
 
 
-def _claim(token: ContentToken) -> list[Listing]:
-    """Claim a batch; what was in the hands of a worker that died is looked up alone, lest it takes others along."""
-    return due(token).filter(deaths=0, lease_until=None).claim(IDS_PER_CALL) or due(token).claim(1)
+def store(claimed: Collection[Listing], items: dict[str, StoreItem], token: ContentToken) -> None:
+    """Write down what the store told this token of what was claimed, as far as nobody else has taken it since."""
+    now = timezone.now()
+    with transaction.atomic():
+        held = Listing.objects.still_held(claimed)
+        for listing in held:
+            listing.checked_at, listing.checked_with = now, token
+            if listing.adam_id not in items:
+                listing.outcome = ListingOutcome.NOT_FOUND
+                listing.last_error = entries.GIVEN_UP if listing.is_poison else ""
+        entries.store(held, items)
 
 
 def count_unknown(token: ContentToken) -> int:
@@ -116,8 +107,9 @@ def count_unknown(token: ContentToken) -> int:
 
 
 def tokens_with_work() -> list[int]:
-    """Return the usable tokens that own something whose listing is due."""
-    due = Listing.objects.due().filter(storefront=OuterRef(OuterRef("region")), adam_id=OuterRef("adam_id"))
+    """Return the usable tokens that own something whose listing is due and is not for everybody to see."""
+    due = Listing.objects.due().filter(needs_token=True)
+    due = due.filter(storefront=OuterRef(OuterRef("region")), adam_id=OuterRef("adam_id"))
     due = due.exclude(_asked_in_vain(OuterRef(OuterRef("pk"))))
     assets = Asset.objects.filter(token=OuterRef("pk"), gone_at=None).filter(Exists(due))
     return list(ContentToken.objects.usable().filter(Exists(assets)).values_list("pk", flat=True))
@@ -129,60 +121,5 @@ def _of(token: ContentToken) -> WorkQuerySet[Listing]:
 
 
 def _asked_in_vain(token: object) -> Q:
-    today = timezone.now() - REFRESH_AFTER * SOONEST
+    today = timezone.now() - entries.NOT_FOUND_FOR
     return Q(outcome=ListingOutcome.NOT_FOUND, checked_with=token, checked_at__gt=today)
-
-
-def _put_off(claimed: Collection[Listing], error: AppleError) -> None:
-    now = timezone.now()
-    with transaction.atomic():
-        held = Listing.objects.still_held(claimed)
-        for listing in held:
-            pause = max(backoff(listing.attempt), timedelta(seconds=error.retry_after or 0))
-            listing.next_attempt_at = now + pause
-            listing.last_error = str(error)[:500]
-            listing.state, listing.lease_until, listing.deaths = WorkState.WAITING, None, 0
-        Listing.objects.bulk_update(held, ["next_attempt_at", "last_error", "state", "lease_until", "deaths"])
-
-
-def _store(claimed: Collection[Listing], items: dict[str, StoreItem], token: ContentToken) -> None:
-    now = timezone.now()
-    with transaction.atomic():
-        held = Listing.objects.still_held(claimed)
-        for listing in held:
-            item = items.get(listing.adam_id)
-            error = "Looking this app up ended without an answer several times." if listing.is_poison else ""
-            if item is None:
-                listing.outcome = ListingOutcome.NOT_FOUND
-            else:
-                _fill(listing, item)
-            listing.checked_at, listing.checked_with = now, token
-            _make_due(listing, now, error)
-        # An upsert of rows that exist: one plain statement where bulk_update would write a CASE per row and column.
-        Listing.objects.bulk_create(held, update_conflicts=True, unique_fields=["pk"], update_fields=STORED)
-
-
-def _make_due(listing: Listing, now: datetime, error: str) -> None:
-    """What was learned gets old: the row waits for its next turn, spread so that not all come at once."""
-    listing.next_attempt_at = now + REFRESH_AFTER * random.uniform(SOONEST, 1.1)  # noqa: S311  (spreads load, guards nothing)
-    listing.state, listing.lease_until = WorkState.WAITING, None
-    listing.attempt = listing.deaths = 0
-    listing.last_error = error
-
-
-def _fill(listing: Listing, item: StoreItem) -> None:
-    listing.outcome = ListingOutcome.FOUND
-    for name in ("name", "developer", "bundle_id"):
-        setattr(listing, name, getattr(item, name)[:250])
-    listing.icon_url = item.icon_url if len(item.icon_url) <= 500 else ""
-    listing.store_url = item.store_url if len(item.store_url) <= 500 else ""
-    listing.description, listing.release_notes = item.description, item.release_notes
-    listing.genres = list(item.genres)
-    listing.platforms = ",".join(
-        dict.fromkeys(PLATFORMS[family] for family in item.device_families if family in PLATFORMS)
-    )
-    listing.is_custom = item.is_custom
-    listing.price = item.price_formatted[:40]
-    listing.minimum_os, listing.version = item.minimum_os[:20], item.version[:60]
-    listing.external_version_id = item.external_version_id
-    listing.released_on = item.released_on

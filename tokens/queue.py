@@ -11,6 +11,10 @@ from vppportal.work import nudge
 CARRY_OUT: Final = "tokens.tasks.carry_out_operation"
 SYNC: Final = "tokens.tasks.sync_token"
 APPLY: Final = "tokens.tasks.apply_notifications"
+LOOK_UP: Final = "tokens.tasks.look_up_listings"
+CHECK_STORE: Final = "tokens.tasks.check_store"
+PROPAGATE: Final = "catalog.tasks.propagate_updates"
+"""Above us, hence by its name only: a new version was seen."""
 
 
 def hurry(operations: Iterable[int], after: timedelta = timedelta()) -> None:

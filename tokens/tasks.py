@@ -8,7 +8,7 @@ import structlog
 from celery import shared_task
 from django.utils import timezone
 
-from tokens import invitations, listings, notifications, operations, removal, schedule, sync
+from tokens import invitations, listings, notifications, operations, removal, schedule, storefront, sync
 from tokens.models import ContentToken, Invitation, Operation, SyncRun
 from tokens.queue import hurry
 from tokens.signals import Changes, token_changed
@@ -35,6 +35,12 @@ def look_up_listings(token_id: int) -> None:
     if token is not None and token.is_usable:
         for looked_up in sync.look_up_due(token):
             token_changed.send_robust(ContentToken, token=token, changes=Changes("listings", changed=looked_up))
+
+
+@shared_task
+def check_store() -> None:
+    """Ask the App Store about public apps that are due, which takes no token."""
+    storefront.look_up()
 
 
 @shared_task
@@ -85,6 +91,8 @@ def sweep() -> None:
         nudge(apply_notifications, token_id)
     for token_id in listings.tokens_with_work():
         nudge(look_up_listings, token_id)
+    if storefront.due().exists():
+        nudge(check_store)
     if Invitation.objects.due().exists():
         nudge(send_invitations)
     for token_id in ContentToken.objects.exclude(deleted_at=None).values_list("pk", flat=True):

@@ -69,6 +69,9 @@ SIMULATED = env.bool("SIMULATED", default=False)
 # Apple notifies https addresses only; a stand-in, which is plain http itself, takes others of this machine, too.
 HEARS_APPLE = IS_HTTPS or APPLE_VPP_URL.startswith("http://")
 SYNC_EVERY_HOURS = env.int("SYNC_EVERY_HOURS", default=6)
+STORE_CHECK_HOURS = env.float("STORE_CHECK_HOURS", default=4.0)
+if not 0 < STORE_CHECK_HOURS <= 24 * 365:
+    raise ImproperlyConfigured("STORE_CHECK_HOURS must be a number of hours above 0, and at most those of a year.")
 
 # --- Devices: the MDM server NanoMDM ---------------------------------------------------------------------------------
 
@@ -220,6 +223,7 @@ CELERY_BEAT_SCHEDULE = {
     "add apps that are waiting": {"task": "catalog.tasks.sweep", "schedule": 10.0},
     "pick up due imports": {"task": "vppportal.groups.tasks.sweep", "schedule": 10.0},
     "forget old drafts": {"task": "catalog.tasks.forget_old_drafts", "schedule": crontab(minute="25")},
+    "send updates": {"task": "catalog.tasks.propagate_updates", "schedule": 60.0},
     "look after devices": {"task": "catalog.tasks.look_after_devices", "schedule": 20.0},
     "look after the channel to devices": {"task": "catalog.tasks.sweep_channel", "schedule": 10.0},
     "forget old events": {"task": "catalog.tasks.forget_old_events", "schedule": crontab(hour="3", minute="30")},

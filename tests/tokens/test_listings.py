@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import time_machine
 from django.utils import timezone
 
+from tests.deliveries import taken
 from tests.factories import AssetFactory, ContentTokenFactory, ListingFactory
 from tests.locations import Location, finish, sync_now
-from tokens import listings, sync
+from tests.stores import LOOKUP, looked_up, outcomes, owner_of
+from tests.stores import questions as all_questions
+from tokens import entries, listings, storefront
 from tokens.apple import AppleUnavailable
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, TokenStatus
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
-LOOKUP = "/metadata/lookup"
 FOUND, NOT_FOUND, UNKNOWN = ListingOutcome.FOUND, ListingOutcome.NOT_FOUND, ListingOutcome.UNKNOWN
 
 
@@ -30,26 +33,9 @@ def owner(*adam_ids: str, region: str = "US", **fields) -> ContentToken:
     return token
 
 
-def owner_of(location: Location, adam_ids: list[str] | None = None, **fields) -> ContentToken:
-    """Return a token that opens a location of the simulator, of whose apps only these are known."""
-    token = location.upload(**fields).token
-    for adam_id in adam_ids or location.adam_ids:
-        AssetFactory(token=token, adam_id=adam_id)
-    listings.enroll(token)
-    return token
-
-
-def looked_up(token: ContentToken) -> int:
-    return sum(sync.look_up_due(token))
-
-
 def questions(location: Location) -> list[list[str]]:
     """Return the ids of each lookup made so far."""
-    return [entry["query"]["id"].split(",") for entry in location.sim.requests(path=LOOKUP)]
-
-
-def outcomes() -> dict[str, str]:
-    return dict(Listing.objects.values_list("adam_id", "outcome"))
+    return [question.adam_ids for question in all_questions(location.sim)]
 
 
 # --- Which are due ----------------------------------------------------------------------------------------------------
@@ -103,13 +89,41 @@ def test_apps_are_asked_for_in_batches(make_location: Callable[..., Location]) -
     assert [len(ids) for ids in questions(location)] == [50, 50, 20]
 
 
-def test_what_was_looked_up_is_due_again_a_day_later_not_all_at_once(make_location: Callable[..., Location]) -> None:
-    token = owner_of(make_location(assets=60))
+def test_what_was_looked_up_is_due_again_after_the_set_time_and_not_sooner(
+    make_location: Callable[..., Location], settings: Any
+) -> None:
+    settings.STORE_CHECK_HOURS = 10
+    token, before = owner_of(make_location(assets=60)), timezone.now()
     looked_up(token)
     assert looked_up(token) == 0
     times = sorted(Listing.objects.values_list("next_attempt_at", flat=True))
-    assert timedelta(hours=21) < times[0] - timezone.now() < times[-1] - timezone.now() < timedelta(hours=27)
-    assert times[-1] - times[0] > timedelta(minutes=30)
+    assert before + timedelta(hours=10) <= times[0] <= times[-1] <= timezone.now() + timedelta(hours=12, minutes=13)
+    assert len(set(times)) <= 2, "what was asked for in one call is due together"
+
+
+def test_calls_come_spread_over_time_and_in_slots() -> None:
+    now = timezone.now()
+    turns = {entries._turn(now, is_found=True) for _ in range(300)}
+    assert 10 <= len(turns) <= 11
+    assert max(turns) - min(turns) > timedelta(minutes=40)
+
+
+def test_what_was_not_found_is_left_alone_for_a_day(location: Location) -> None:
+    token = owner_of(location, ["4711"])
+    looked_up(token)
+    pause = Listing.objects.get().next_attempt_at - timezone.now()
+    assert timedelta(hours=24) - timedelta(minutes=1) < pause < timedelta(hours=30)
+
+
+def test_custom_apps_are_asked_for_with_a_token_for_ever_and_public_ones_once(location: Location) -> None:
+    location.tell("add-app", adam_id="1999", custom=True)
+    token = owner_of(location)
+    looked_up(token)
+    assert list(Listing.objects.filter(needs_token=True).values_list("adam_id", flat=True)) == ["1999"]
+    with time_machine.travel(timezone.now() + timedelta(hours=6)):
+        assert listings.tokens_with_work() == [token.pk]
+        assert looked_up(token) == 1
+    assert questions(location)[-1] == ["1999"]
 
 
 def test_an_app_of_two_tokens_is_looked_up_once(make_location: Callable[..., Location]) -> None:
@@ -164,9 +178,51 @@ def test_an_app_that_left_the_store_keeps_its_name(location: Location) -> None:
     name = Listing.objects.get(adam_id=adam_id).name
     location.sim.control("storefronts", adam_id=adam_id, missing=["us"])
     with time_machine.travel(timezone.now() + timedelta(hours=28)):
+        storefront.look_up()
         looked_up(token)
     gone = Listing.objects.get(adam_id=adam_id)
     assert (gone.outcome, gone.name) == (NOT_FOUND, name)
+
+
+# --- Now ------------------------------------------------------------------------------------------------------------
+
+
+def test_an_app_is_checked_now_in_the_stores_that_list_it() -> None:
+    owner("1", "2")
+    owner("1", region="DE")
+    Listing.objects.update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    assert listings.check_now(["1"], ["DE"]) == 1
+    assert list(Listing.objects.due().values_list("adam_id", "storefront")) == [("1", "DE")]
+    assert listings.check_now(["1"]) == 2
+    assert set(Listing.objects.due().values_list("adam_id", "storefront")) == {("1", "US"), ("1", "DE")}
+    assert listings.check_now(["4711"]) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_checking_now_hurries_the_tokens_that_own_the_app_and_the_check_without_one() -> None:
+    first, _revoked = owner("1"), owner("1", revoked=True)
+    Listing.objects.update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    listings.check_now(["1"])
+    assert set(taken()) == {("tokens.tasks.check_store", ()), ("tokens.tasks.look_up_listings", (first.pk,))}
+    listings.check_now(["4711"])
+    assert list(taken()) == []
+
+
+def test_what_is_being_looked_up_is_not_asked_for_twice() -> None:
+    token = owner("1")
+    entries.claim(listings.due(token))
+    assert listings.check_now(["1"]) == 0
+
+
+def test_an_app_that_was_not_found_today_can_be_checked_now(location: Location) -> None:
+    token = owner_of(location, ["1999"])
+    looked_up(token)
+    assert outcomes() == {"1999": NOT_FOUND}
+    location.tell("add-app", adam_id="1999", custom=True)
+    assert looked_up(token) == 0
+    listings.check_now(["1999"])
+    assert looked_up(token) == 1
+    assert outcomes() == {"1999": FOUND}
 
 
 # --- Trouble ----------------------------------------------------------------------------------------------------------
@@ -224,16 +280,16 @@ def test_nothing_due_asks_nobody(location: Location) -> None:
 
 def test_a_worker_that_lost_its_claim_stores_nothing(location: Location) -> None:
     token = owner_of(location)
-    claimed = listings._claim(token)
+    claimed = entries.claim(listings.due(token))
     Listing.objects.update(epoch=99, name="Theirs")
-    listings._store(claimed, {}, token)
-    listings._put_off(claimed, AppleUnavailable())
+    listings.store(claimed, {}, token)
+    entries.put_off(claimed, AppleUnavailable())
     assert set(Listing.objects.values_list("name", "outcome", "state")) == {("Theirs", UNKNOWN, WorkState.RUNNING)}
 
 
 def test_what_took_a_worker_down_is_looked_up_alone(location: Location) -> None:
     token = owner_of(location)
-    assert len(listings._claim(token)) == 5
+    assert len(entries.claim(listings.due(token))) == 5
     with time_machine.travel(timezone.now() + Listing.lease + timedelta(seconds=1)):
         looked_up(token)
     assert [len(ids) for ids in questions(location)] == [1] * 5

@@ -22,6 +22,8 @@ from tokens.apple.values import StoreItem
 AT_ONCE: Final = 100
 ICON_SIZE: Final = "128"
 QUESTION: Final = {"version": "2", "p": "mdm-lockup", "caller": "MDM"}
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_IN_WORDS: Final = re.compile(r"([A-Z][a-z]{2})[a-z]* (\d{1,2}), (\d{4})", re.ASCII)
 _VERSION_IN_BUY_PARAMS: Final = re.compile(r"(?:^|&)appExtVrsId=(\d{1,19})(?:&|$)", re.ASCII)
 
 
@@ -95,9 +97,12 @@ def store_item(key: str, row: Body, origins: set[tuple[str, str, int]]) -> Store
         currency=text(offer.get("currencyCode"), 3),
         release_notes=text(notes, 10_000),
         released_on=_day(row.get("releaseDate")),
+        version_released_on=_written_out(row.get("latestVersionReleaseDate")),
         description=text(_dict(row.get("description")).get("standard"), 20_000),
         genres=texts(row.get("genreNames")),
         store_url=_link(row.get("url")),
+        content_rating=text(_dict(_dict(row.get("contentRatingsBySystem")).get("appsApple")).get("name"), 20),
+        has_in_app_purchases=row["hasInAppPurchases"] if isinstance(row.get("hasInAppPurchases"), bool) else None,
     )
 
 
@@ -128,6 +133,17 @@ def _day(value: object) -> date | None:
     """Return a date written as such; the store also writes localised ones, which are for reading only."""
     try:
         return date.fromisoformat(text(value)[:10])
+    except ValueError:
+        return None
+
+
+def _written_out(value: object) -> date | None:
+    """Return a date such as “Apr 9, 2019”, which the store writes in the language it was asked in; None for others."""
+    found = _IN_WORDS.fullmatch(text(value, 30))
+    if found is None or found[1] not in _MONTHS:
+        return None
+    try:
+        return date(int(found[3]), _MONTHS.index(found[1]) + 1, int(found[2]))
     except ValueError:
         return None
 

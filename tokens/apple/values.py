@@ -195,6 +195,9 @@ class StoreItem:
     currency: str = ""
     release_notes: str = ""
     released_on: date | None = None
+    version_released_on: date | None = None
     description: str = ""
     genres: tuple[str, ...] = ()
     store_url: str = ""
+    content_rating: str = ""
+    has_in_app_purchases: bool | None = None

@@ -1,7 +1,8 @@
 """The mirror of what Apple says, and what the portal asks of Apple.
 
-Only sync.py, mirror.py, listings.py, operations.py and registration.py write the mirror, and only what Apple said. What
-administrators choose about a token (name, region, policies, groups, preference) is the one exception.
+Only sync.py, mirror.py, listings.py, entries.py, versions.py, operations.py and registration.py write the mirror, and
+only what Apple said. What administrators choose about a token (name, region, policies, groups, preference) is the one
+exception.
 """
 
 from __future__ import annotations
