@@ -9,9 +9,10 @@ from typing import Final, Self
 from django.db.models import Q
 from django.utils import timezone
 
-from catalog import reconciling
+from catalog import reconciling, update_tries
 from catalog.answers import retry_after
 from catalog.models import ON_THE_WAY, Command, CommandKind, Installation, InstallState, Reconciliation
+from tokens.models import ListingVersion
 
 WRITTEN: Final = (
     "state",
@@ -22,6 +23,7 @@ WRITTEN: Final = (
     "version",
     "external_version_id",
     "confirmed_at",
+    *update_tries.WRITTEN,
 )
 AT_ONCE: Final = 500
 FROM: Final[dict[str, frozenset[InstallState]]] = {
@@ -40,6 +42,7 @@ class Moves:
         self._rows = {row.pk: row for row in rows}
         self._changed: set[int] = set()
         self._to_plan: set[int] = set()
+        self._nameless: set[int] = set()
 
     @classmethod
     def of(cls, which: Q) -> Self:
@@ -68,6 +71,8 @@ class Moves:
     def move(self, row: Installation, state: InstallState, at: datetime, words: str = "") -> None:
         """Put an installation into a state, since `at`; what a new state has no use for is forgotten."""
         if row.state != state:
+            if row.state == InstallState.INSTALLED:
+                update_tries.forget(row)
             row.state, row.since = state, at
             if state in CALLS_FOR_A_PLAN:
                 self._to_plan.add(row.app_id)
@@ -87,24 +92,61 @@ class Moves:
         row.retry_at = timezone.now() + pause if pause is not None else None
 
     def fail_of(self, command: Command, at: datetime, words: str, *, may_help_again: bool) -> None:
-        """Let the installation of a command fail that came to nothing, where it still stands on it."""
+        """Let the installation of a command fail that came to nothing, or its update, where it still stands on it."""
         row = self.get(command.installation_id)
-        if row is not None and row.state in FROM.get(command.kind, ()):
+        if row is None:
+            return
+        if command.updates_to is not None:
+            if update_tries.is_awaited(row, command.updates_to):
+                self.fail_update(row, at, words, may_help_again=may_help_again)
+        elif row.state in FROM.get(command.kind, ()):
             self.fail(row, at, words, may_help_again=may_help_again)
 
+    def take_update(self, row: Installation, at: datetime, words: str) -> None:
+        """Note what a device says about an update, and since when it is at it."""
+        update_tries.take(row, at, words)
+        self._changed.add(row.pk)
+
+    def fail_update(self, row: Installation, at: datetime, words: str, *, may_help_again: bool) -> None:
+        """Count a try to update an app that came to nothing; the app stays installed as it is."""
+        update_tries.fail(row, at, words, may_help_again=may_help_again)
+        self._changed.add(row.pk)
+
     def name(self, row: Installation, at: datetime, external_version_id: int | None) -> None:
-        """Note that a list of the device named the app."""
+        """Note that a list of the device named the app, and its version; an update is done once that is reached."""
         row.confirmed_at = at
-        if external_version_id is not None and external_version_id != row.external_version_id:
-            listing = row.app.listing
-            row.external_version_id = external_version_id
-            row.version = listing.version if listing.external_version_id == external_version_id else ""
+        told, listing = external_version_id, row.app.listing
+        if told is not None:
+            if told != row.external_version_id or not row.version:
+                row.version = listing.version if listing.external_version_id == told else ""
+                self._nameless |= set() if row.version else {row.pk}
+            row.external_version_id = told
+            wanted = row.update_to if row.update_state else listing.external_version_id
+            if wanted is not None and told >= wanted:
+                update_tries.forget(row)
         self._changed.add(row.pk)
 
     def save(self) -> None:
         """Write what was changed, and have planned anew what that calls for."""
+        self._name_versions()
         changed = [self._rows[pk] for pk in sorted(self._changed)]
         Installation.objects.bulk_create(
             changed, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=WRITTEN
         )
         reconciling.wake(self._to_plan)
+
+    def _name_versions(self) -> None:
+        """Name those versions that are not the store's newest: as far as the store has shown them to the portal."""
+        rows = [self._rows[pk] for pk in self._nameless]
+        if not rows:
+            return
+        known = ListingVersion.objects.filter(
+            listing__in={row.app.listing_id for row in rows},
+            external_version_id__in={row.external_version_id for row in rows},
+        )
+        names = {
+            (listing, told): name
+            for listing, told, name in known.values_list("listing", "external_version_id", "version")
+        }
+        for row in rows:
+            row.version = names.get((row.app.listing_id, row.external_version_id or 0), "")

@@ -17,6 +17,7 @@ from catalog import (
     letters,
     removal,
     sending,
+    updating,
 )
 from catalog.models import Letter, Reconciliation
 from tokens.models import ContentToken
@@ -105,6 +106,12 @@ def chase_commands() -> None:
     """Look after the commands that devices have not answered."""
     while chasing.chase():
         pass
+
+
+@shared_task
+def propagate_updates() -> None:
+    """Send the updates that the rules allow now."""
+    updating.propagate_in_turn()
 
 
 @shared_task

@@ -1,0 +1,120 @@
+"""What pages say about updates: why each installation waits, how far an app is, and which roll-outs are stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from django.db.models import Count
+from django.utils import timezone
+
+from catalog.models import App, Installation, Rollout, UpdateState
+from catalog.update_gathering import BEHIND, INSTALLED, ON_NEWEST, Row, gather, read, ruled
+from catalog.updates import Ruling, Verdict, held_by_pilot
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How far an app's devices are with its newest version.
+
+    Of all devices that have the app (`total`) some are `on_newest`, of some it is `not_known`; the others are behind,
+    and counted by what is done about them, and by why updating failed.
+    """
+
+    version: str
+    seen_at: datetime | None
+    checked_at: datetime | None
+    rollout: Rollout | None
+    total: int = 0
+    on_newest: int = 0
+    not_known: int = 0
+    by_verdict: list[tuple[Verdict, str, int]] = field(default_factory=list)
+    failures: list[tuple[str, int]] = field(default_factory=list)
+
+
+def rulings(installations: Iterable[Installation]) -> dict[int, Ruling]:
+    """Return what is done about the versions of these installations, by their keys; apps that are not installed lack.
+
+    Meant for the rows of a page: they are read anew, in a constant number of queries.
+    """
+    rows = read(Installation.objects.filter(INSTALLED, pk__in=[one.pk for one in installations]))
+    return ruled(rows, timezone.now())
+
+
+def summary(app: App) -> Summary:
+    """Return how far an app's devices are with its newest version; only what is behind is loaded."""
+    listing = app.listing
+    rollout = app.rollouts.filter(external_version_id=listing.external_version_id).first()
+    counts = app.installations.aggregate(
+        total=Count("pk", filter=INSTALLED),
+        on_newest=Count("pk", filter=ON_NEWEST),
+        behind=Count("pk", filter=BEHIND),
+    )
+    told = Summary(listing.version, listing.version_seen_at, listing.checked_at, rollout)
+    if not counts["total"]:
+        return told
+    rows = read(app.installations.filter(BEHIND)) if counts["behind"] else []
+    decided = ruled(rows, timezone.now())
+    failures = Counter(row["update_details"] for row in rows if _has_failed(row, listing.external_version_id))
+    return Summary(
+        told.version,
+        told.seen_at,
+        told.checked_at,
+        rollout,
+        counts["total"],
+        counts["on_newest"],
+        counts["total"] - counts["on_newest"] - counts["behind"],
+        _counted(decided.values(), app),
+        failures.most_common(),
+    )
+
+
+def _has_failed(row: Row, newest: int | None) -> bool:
+    """Did the last try to get the newest version fail?"""
+    return row["update_state"] == UpdateState.FAILED and (row["update_to"] or 0) >= (newest or 0)
+
+
+def _counted(decided: Iterable[Ruling], app: App) -> list[tuple[Verdict, str, int]]:
+    """Count rulings by their verdicts, with words that go on after the number: “wait for the pilot”."""
+    numbers = Counter(ruling.verdict for ruling in decided)
+    window = f"the window “{app.update_window}”" if app.update_window else "their window"
+    return [
+        (one, PHRASES[one][numbers[one] > 1].format(window=window), numbers[one])
+        for one in Verdict
+        if numbers[one] and one in PHRASES
+    ]
+
+
+PHRASES: Final[dict[Verdict, tuple[str, str]]] = {
+    Verdict.UNDER_WAY: ("is being updated", "are being updated"),
+    Verdict.NOT_APPROVED: ("waits for the app to be approved", "wait for the app to be approved"),
+    Verdict.UNREACHABLE: ("cannot be reached", "cannot be reached"),
+    Verdict.PAUSED: ("belongs to a paused distribution", "belong to a paused distribution"),
+    Verdict.OS_TOO_OLD: ("needs a newer operating system", "need a newer operating system"),
+    Verdict.END_USERS: ("is left to its person", "are left to their people"),
+    Verdict.RETRY: ("failed and is tried again", "failed and are tried again"),
+    Verdict.GAVE_UP: ("failed", "failed"),
+    Verdict.OFF: ("waits, because automatic updates are off", "wait, because automatic updates are off"),
+    Verdict.APP_OFF: ("waits to be updated by hand", "wait to be updated by hand"),
+    Verdict.HALTED: ("waits, because the roll-out is stopped", "wait, because the roll-out is stopped"),
+    Verdict.PILOT: ("waits for the pilot group", "wait for the pilot group"),
+    Verdict.PILOT_STOPPED: ("waits, because the pilot failed", "wait, because the pilot failed"),
+    Verdict.WINDOW: ("waits for {window}", "wait for {window}"),
+    Verdict.NOW: ("is about to be updated", "are about to be updated"),
+}
+"""How those behind are counted: of one, and of several."""
+
+
+def stopped_by_pilot() -> list[App]:
+    """Return the apps whose pilot failed, so that the other devices wait for a decision."""
+    apps = App.objects.kept().filter(pilot_hours__isnull=False, update_automatically=True)
+    known = {app.pk: app for app in apps.select_related("listing")}
+    facts = gather(known, owners=())
+    now = timezone.now()
+    held = {pk: held_by_pilot(rules, facts.zone, now) for pk, rules in facts.rules.items() if rules.newest is not None}
+    stopped = [known[pk] for pk, ruling in held.items() if ruling and ruling.verdict == Verdict.PILOT_STOPPED]
+    waiting = Installation.objects.filter(BEHIND, app__in=stopped).values_list("app", flat=True) if stopped else ()
+    return [app for app in stopped if app.pk in set(waiting)]

@@ -1,0 +1,60 @@
+"""How far the update of an installed app is: it begins, is taken, comes to nothing, or is there. One row in memory."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.utils import timezone
+
+from catalog.models import Installation, InstallState, UpdateState
+from vppportal.work import backoff
+
+WRITTEN: Final = (
+    "update_state",
+    "update_to",
+    "update_since",
+    "update_tries",
+    "update_retry_at",
+    "update_details",
+    "is_update_requested",
+)
+MOST_TRIES: Final = 3
+FIRST_PAUSE: Final = timedelta(minutes=15)
+LONGEST_PAUSE: Final = timedelta(hours=6)
+
+
+def begin(row: Installation, newest: int, at: datetime) -> None:
+    """Begin to update an app; what came to nothing counts on only while it was the same version, or a newer one."""
+    if newest > (row.update_to or 0):
+        row.update_tries = 0
+    row.update_state, row.update_to, row.update_since = UpdateState.UNDER_WAY, newest, at
+    row.update_retry_at, row.update_details = None, ""
+
+
+def is_awaited(row: Installation, updates_to: int | None = None) -> bool:
+    """Is the app being updated: to this version, where one is named?"""
+    is_under_way = row.state == InstallState.INSTALLED and row.update_state == UpdateState.UNDER_WAY
+    return is_under_way and (updates_to is None or row.update_to == updates_to)
+
+
+def take(row: Installation, at: datetime, words: str) -> None:
+    """The device has taken the command: from now on its lists tell how far it is."""
+    row.update_since, row.update_details = at, words[:500]
+
+
+def fail(row: Installation, at: datetime, words: str, *, may_help_again: bool) -> None:
+    """Count a try that came to nothing; where trying again may help, that is done a few times."""
+    row.update_state, row.update_since, row.update_details = UpdateState.FAILED, at, words[:500]
+    row.update_tries += 1
+    is_over = not may_help_again or row.update_tries >= MOST_TRIES
+    first, longest = FIRST_PAUSE.total_seconds(), LONGEST_PAUSE.total_seconds()
+    pause = backoff(row.update_tries, first=first, longest=longest)
+    row.update_retry_at = None if is_over else timezone.now() + pause
+    row.is_update_requested = row.is_update_requested and not is_over
+
+
+def forget(row: Installation) -> None:
+    """Forget all about updating the app: the version is there, or the app is not."""
+    row.update_state, row.update_to, row.update_since = UpdateState.NONE, None, None
+    row.update_tries, row.update_retry_at, row.update_details, row.is_update_requested = 0, None, "", False

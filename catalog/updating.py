@@ -1,0 +1,231 @@
+"""Send updates to the devices whose rules allow it, by the timetable and by hand; stop a roll-out, and let it go on.
+
+Everything here may run twice, at once, or end anywhere: what is not written is decided again, under a lock.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from catalog import commands, mdm, update_tries, versions_told
+from catalog.models import (
+    App,
+    AppStatus,
+    CatalogSettings,
+    Command,
+    CommandKind,
+    CommandStatus,
+    Installation,
+    Rollout,
+    RolloutDecision,
+    UpdateMode,
+    UpdateState,
+)
+from catalog.update_gathering import BEHIND, GAVE_UP, NEWEST, UPDATING, read, ruled
+from catalog.updates import Verdict
+from vppportal.activity.models import Actor, record
+from vppportal.work import WorkState, nudge
+
+AT_ONCE: Final = 500
+PROPAGATE: Final = "catalog.tasks.propagate_updates"
+_ASKED_FOR: Final = "updates-asked-for"
+_AT_WORK: Final = "updates-being-sent"
+LONGEST_PASS: Final = 60
+"""Seconds after which a pass that never told its end holds no other up."""
+
+
+def propagate_in_turn() -> None:
+    """Propagate as one worker at a time: those who ask meanwhile get one more pass together, not one each.
+
+    Where the cache forgets, two work at once, which only costs time.
+    """
+    cache.set(_ASKED_FOR, True, LONGEST_PASS)
+    while cache.add(_AT_WORK, True, LONGEST_PASS):
+        cache.delete(_ASKED_FOR)
+        try:
+            propagate()
+        finally:
+            cache.delete(_AT_WORK)
+        if not cache.get(_ASKED_FOR):
+            return
+
+
+def propagate() -> int:
+    """Send the updates of all apps that their rules allow now, and ask devices for what is not known of them.
+
+    Return how many were stored to be sent. The number of queries depends on what is sent, never on what waits.
+    """
+    allowed = plan(timezone.now())
+    sent = sum(_send(allowed[start : start + AT_ONCE]) for start in range(0, len(allowed), AT_ONCE))
+    call_back_halted()
+    versions_told.look_after_updates()
+    versions_told.ask()
+    return sent
+
+
+def plan(now: datetime) -> list[int]:
+    """Return the installations that may be updated now, app by app: what cannot be among them is not even read."""
+    mode = CatalogSettings.load().update_mode
+    if mode == UpdateMode.END_USERS:
+        return []
+    wanted = Q(is_update_requested=True)
+    if mode == UpdateMode.ADMINISTRATORS:
+        wanted |= Q(app__update_automatically=True)
+    waiting = Q(update_state=UpdateState.FAILED, update_to__gte=NEWEST, update_retry_at__gt=now)
+    behind = Installation.objects.filter(BEHIND, wanted, app__status=AppStatus.AVAILABLE, app__deleted_at=None)
+    rows = read(behind.exclude(update_state=UpdateState.UNDER_WAY).exclude(waiting).exclude(GAVE_UP))
+    apps = {row["pk"]: row["app_id"] for row in rows}
+    allowed = [pk for pk, ruling in ruled(rows, now).items() if ruling.verdict == Verdict.NOW]
+    return sorted(allowed, key=lambda pk: (apps[pk], pk))
+
+
+def _send(keys: Sequence[int]) -> int:
+    """Lock some installations, look at them again, and store the commands that still are allowed; return how many."""
+    now = timezone.now()
+    with transaction.atomic():
+        locked = Installation.objects.filter(pk__in=keys).order_by("pk").select_for_update(of=("self",))
+        fresh = {row.pk: row for row in locked.select_related("device", "app__listing")}
+        allowed = ruled(read(Installation.objects.filter(BEHIND, pk__in=fresh)), now)
+        # Another command may be under way, like one that takes over what its person installed.
+        busy = set(Command.objects.open().filter(installation__in=fresh).values_list("installation", flat=True))
+        rows = [fresh[pk] for pk, ruling in allowed.items() if ruling.verdict == Verdict.NOW and pk not in busy]
+        for row in rows:
+            update_tries.begin(row, row.app.listing.external_version_id or 0, now)
+        _start_rollouts({row.app_id: row.app for row in rows if not row.is_update_requested}.values(), now)
+        _write(rows)
+        return commands.enqueue(map(_command, rows)) if rows else 0
+
+
+def _write(rows: Sequence[Installation]) -> None:
+    fields = update_tries.WRITTEN
+    Installation.objects.bulk_create(rows, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=fields)
+
+
+def _command(row: Installation) -> Command:
+    """Return the command that updates an app: the one that installs it, once more."""
+    payload = mdm.install_payload(
+        row.app,
+        is_licensed=row.asset_id is not None,
+        policies=row.app,
+        platform=row.device.platform,
+        enrollment_type=row.device.enrollment_type,
+        take_over=True,
+    )
+    return Command(
+        device=row.device,
+        enrollment_id=row.device.enrollment_id,
+        installation=row,
+        kind=CommandKind.INSTALL,
+        updates_to=row.update_to,
+        payload=payload,
+    )
+
+
+def _start_rollouts(apps: Iterable[App], now: datetime) -> None:
+    """Note when the first devices were allowed to update: a pilot's time counts from there."""
+    Rollout.objects.bulk_create(
+        [
+            Rollout(
+                app=app,
+                external_version_id=app.listing.external_version_id,
+                version=app.listing.version,
+                started_at=now,
+            )
+            for app in apps
+        ],
+        AT_ONCE,
+        ignore_conflicts=True,
+    )
+
+
+def update_now(installations: QuerySet[Installation], by: Actor) -> int:
+    """Update chosen installations that are behind whatever windows and pilots say; return how many.
+
+    Tries that failed do not count any more. Where the people decide on updates, nothing is sent by hand either.
+    """
+    if CatalogSettings.load().update_mode == UpdateMode.END_USERS:
+        return 0
+    behind = Installation.objects.filter(BEHIND, pk__in=installations.order_by().values("pk"))
+    with transaction.atomic():
+        locked = behind.exclude(UPDATING).order_by("pk").select_for_update(of=("self",))
+        rows = list(locked)
+        for row in rows:
+            update_tries.forget(row)
+            row.is_update_requested = True
+        _write(rows)
+        numbers = Counter(row.app_id for row in rows)
+        for app in App.objects.filter(pk__in=numbers).select_related("listing"):
+            record(by, "asked to update", app, devices=numbers[app.pk])
+        nudge(PROPAGATE)
+    return len(rows)
+
+
+def release(app: App, by: Actor) -> bool:
+    """Let the roll-out of the newest version go on for everybody, pilot or not; False where that was decided before."""
+    return _decide(app, RolloutDecision.RELEASED, "released the roll-out of", by)
+
+
+def halt(app: App, by: Actor) -> bool:
+    """Stop the roll-out of the newest version; False where there is none, or it is stopped.
+
+    What devices have been sent cannot be called back; what still waits to be sent is.
+    """
+    is_new = _decide(app, RolloutDecision.HALTED, "stopped the roll-out of", by)
+    call_back_halted()
+    return is_new
+
+
+def _decide(app: App, decision: RolloutDecision, verb: str, by: Actor) -> bool:
+    newest = app.listing.external_version_id
+    if newest is None:
+        return False
+    now = timezone.now()
+    with transaction.atomic():
+        _start_rollouts([app], now)
+        undecided = app.rollouts.filter(external_version_id=newest).exclude(decision=decision)
+        if not undecided.update(decision=decision, decided_at=now, decided_by_id=getattr(by, "pk", None)):
+            return False
+        record(by, verb, app, version=app.listing.version)
+        nudge(PROPAGATE)
+    return True
+
+
+def call_back_halted() -> int:
+    """Cancel updates of stopped roll-outs that were not handed to the MDM server yet; return how many.
+
+    Those that somebody asked for by hand go on. A pass does it, too: one that had just begun when the roll-out was
+    stopped may have stored some more.
+    """
+    now = timezone.now()
+    halted = Rollout.objects.filter(app=OuterRef("installation__app"), external_version_id=OuterRef("updates_to"))
+    queued = Command.objects.open().filter(updates_to__isnull=False, status=CommandStatus.QUEUED)
+    queued = queued.filter(Q(lease_until=None) | Q(lease_until__lt=now), installation__is_update_requested=False)
+    unsent = queued.filter(Exists(halted.filter(decision=RolloutDecision.HALTED)))
+    keys = list(unsent.order_by("pk").values_list("installation", flat=True)[:AT_ONCE])
+    if not keys:
+        return 0
+    with transaction.atomic():
+        locked = Installation.objects.filter(pk__in=keys).order_by("pk").select_for_update(of=("self",))
+        rows = {row.pk: row for row in locked}
+        free = dict(
+            queued.filter(installation__in=rows)
+            .order_by("pk")
+            .select_for_update(of=("self",))
+            .values_list("pk", "installation")
+        )
+        Command.objects.filter(pk__in=free).update(
+            state=WorkState.DONE, status=CommandStatus.CANCELLED, answered_at=now, lease_until=None
+        )
+        called_back = [rows[pk] for pk in free.values() if pk is not None and update_tries.is_awaited(rows[pk])]
+        for row in called_back:
+            update_tries.forget(row)
+        _write(called_back)
+    return len(free)

@@ -1,0 +1,86 @@
+"""Ask devices which versions of their apps they have: every day, and where an update is under way and nobody asks."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+from django.utils import timezone
+
+from catalog import commands
+from catalog.answers import AT_WORK_FOR
+from catalog.mdm import list_payload
+from catalog.models import Command, CommandKind, Installation
+from catalog.moves import Moves
+from catalog.update_gathering import INSTALLED, UNDER_WAY
+from catalog.update_tries import is_awaited
+from vppportal.groups.models import Device
+from vppportal.work import OPEN_STATES
+
+AT_ONCE: Final = 500
+TRUE_FOR: Final = timedelta(days=1)
+SILENT: Final = f"The device has not told for {AT_WORK_FOR.days} days what became of the update."
+
+
+def ask() -> int:
+    """Have devices list all their apps whose versions are unknown or a day old, a number of them; return how many.
+
+    Apps change without the portal: where the people decide on updates, these lists are all that tells their versions.
+    """
+    since = timezone.now() - TRUE_FOR
+    is_old = Q(confirmed_at=None) | Q(confirmed_at__lt=since)
+    old = Installation.objects.filter(INSTALLED, is_old, device=OuterRef("pk"))
+    asked = Command.objects.filter(device=OuterRef("pk"), kind=CommandKind.MANAGED_LIST)
+    # A device that says nothing of an app is asked as seldom as the others.
+    recently = asked.filter(payload=list_payload(), created_at__gt=since, enrollment_id=OuterRef("enrollment_id"))
+    devices = (
+        Device.objects.enrolled()
+        .filter(Exists(old), wiped_at=None, retired_at=None)
+        .exclude(Exists(asked.filter(state__in=OPEN_STATES)))
+        .exclude(Exists(recently))
+        .order_by("pk")
+        .values_list("pk", "enrollment_id")[:AT_ONCE]
+    )
+    with transaction.atomic():
+        return commands.enqueue(
+            Command(
+                device_id=device_id,
+                enrollment_id=enrollment_id,
+                kind=CommandKind.MANAGED_LIST,
+                payload=list_payload(),
+            )
+            for device_id, enrollment_id in devices
+        )
+
+
+def look_after_updates() -> int:
+    """Ask on where an update is under way and no question is open: an answer got lost. Return how many there were.
+
+    One of which nothing was heard for two weeks has come to nothing.
+    """
+    now = timezone.now()
+    is_over = Q(update_since__lt=now - AT_WORK_FOR)
+    lost = Installation.objects.filter(UNDER_WAY).filter(is_over | Q(device__in=Device.objects.enrolled().order_by()))
+    lost = lost.exclude(Exists(Command.objects.open().filter(installation=OuterRef("pk"))))
+    lists = Command.objects.open().filter(device=OuterRef("device"), kind=CommandKind.MANAGED_LIST)
+    keys = list(lost.exclude(Exists(lists)).order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+    if not keys:
+        return 0
+    asked: dict[int, timedelta] = {}
+    with transaction.atomic():
+        moves = Moves.of(Q(pk__in=keys))
+        busy = set(Command.objects.open().filter(installation__in=keys).values_list("installation", flat=True))
+        for row in moves.rows():
+            if row.pk in busy or row.update_since is None or not is_awaited(row):
+                continue
+            waited = now - row.update_since
+            if waited > AT_WORK_FOR:
+                moves.fail_update(row, now, SILENT, may_help_again=True)
+            else:
+                pause = commands.next_look(waited)
+                asked[row.device_id] = min(pause, asked.get(row.device_id, pause))
+        moves.save()
+        commands.ask_for_lists(asked)
+    return len(keys)
