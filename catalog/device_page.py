@@ -14,9 +14,10 @@ from django.urls import reverse
 
 from catalog import removal
 from catalog.installation_tables import in_order, installation_rows
-from catalog.models import UNDER_WAY, CommandKind, Installation, InstallState
+from catalog.models import UNDER_WAY, CommandKind, Installation, InstallState, UpdateState
 from catalog.progress import is_being_planned
 from catalog.rows import held_licenses
+from catalog.update_rows import put_rulings_on
 from tokens.models import Assignment
 from vppportal.groups.changes import remove
 from vppportal.groups.models import Device
@@ -160,6 +161,7 @@ def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
     """Return what the page shows, as far as the viewer may see it."""
     may_see_apps = request.user.has_perm("catalog.view_app")
     apps = list(in_order(installation_rows().filter(device=device))) if may_see_apps else []
+    put_rulings_on(apps)
     commands = list(device.commands.select_related("installation__app__listing")[:COMMANDS_SHOWN])
     return {
         "device": device,
@@ -167,7 +169,7 @@ def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
         "apps": apps,
         "licenses": held_licenses(_held(device)) if request.user.has_perm("tokens.view_contenttoken") else (),
         "commands": commands,
-        "is_under_way": any(row.state in UNDER_WAY for row in apps)
+        "is_under_way": any(row.state in UNDER_WAY or row.update_state == UpdateState.UNDER_WAY for row in apps)
         or any(command.is_open for command in commands)
         or is_being_planned(row.app_id for row in apps),
         "is_being_released": any(

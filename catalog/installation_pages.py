@@ -26,6 +26,7 @@ from catalog.installation_tables import (
 )
 from catalog.models import UNWANTED, App, Installation, InstallState
 from catalog.progress import progress_of
+from catalog.update_rows import put_rulings_on
 from vppportal.chosen import ChosenForm
 from vppportal.lists import Bulk, Empty, Listed, selected
 from vppportal.wording import number
@@ -56,6 +57,7 @@ def installations(request: HttpRequest, pk: int) -> HttpResponseBase:
         file_name="installations",
         working="Devices appear here as soon as the plan is made." if progress["is_under_way"] else "",
         bulk=_bulk(request, app, progress["counts"]),
+        fetch=put_rulings_on,
     )
     return listed.page_or_part("catalog/installations.html", **context)
 
@@ -64,20 +66,20 @@ def installations(request: HttpRequest, pk: int) -> HttpResponseBase:
 @permission_required("catalog.distribute_app", raise_exception=True)
 def installations_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Try the chosen failed installations again."""
-    chosen = _chosen(request, pk).filter(state=InstallState.FAILED)
+    chosen = chosen_installations(request, pk).filter(state=InstallState.FAILED)
     tried = distribution.retry(chosen, cast(User, request.user))
     messages.info(request, f"{number(tried, *INSTALLATIONS)} tried again." if tried else "None of these has failed.")
-    return _back(request, pk)
+    return back_to_list(request, pk)
 
 
 @require_POST
 @permission_required("catalog.distribute_app", raise_exception=True)
 def installations_install(request: HttpRequest, pk: int) -> HttpResponse:
     """Install on the chosen devices what is there on demand."""
-    chosen = _chosen(request, pk).filter(state=InstallState.OFFERED)
+    chosen = chosen_installations(request, pk).filter(state=InstallState.OFFERED)
     asked = distribution.request(chosen, cast(User, request.user))
     messages.info(request, f"{number(asked, *INSTALLATIONS)} on the way." if asked else "None of these is on demand.")
-    return _back(request, pk)
+    return back_to_list(request, pk)
 
 
 @require_POST
@@ -85,15 +87,15 @@ def installations_install(request: HttpRequest, pk: int) -> HttpResponse:
 def installations_stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop distributing the app to the chosen devices, after saying what that does."""
     app = get_object_or_404(App.objects.select_related("listing"), pk=pk)
-    chosen = _chosen(request, pk).exclude(state__in=UNWANTED)
+    chosen = chosen_installations(request, pk).exclude(state__in=UNWANTED)
     devices = chosen.count()
     if not devices:
         messages.info(request, "Nothing is distributed to any of these.")
-        return _back(request, pk)
+        return back_to_list(request, pk)
     if "confirmed" in request.POST:
         stopped = distribution.stop_for(chosen, cast(User, request.user))
         messages.success(request, f"“{app}” is stopped for {number(stopped, 'device', 'devices')}.")
-        return _back(request, pk)
+        return back_to_list(request, pk)
     context = {
         "title": f"Stop “{app}” for {number(devices, 'device', 'devices')}?",
         "sentences": [
@@ -102,7 +104,7 @@ def installations_stop(request: HttpRequest, pk: int) -> HttpResponse:
         ],
         "form": ChosenForm(request.POST),
         "verb": "Stop",
-        "back": _address(request, pk),
+        "back": list_address(request, pk),
         "is_grave": True,
     }
     return render(request, "confirm.html", context)
@@ -131,22 +133,25 @@ def _bulk(request: HttpRequest, app: App, counts: dict[InstallState, int]) -> li
         offered.append(Bulk(reverse("installations-retry", args=[app.pk]), "Retry", "arrow-clockwise"))
     if InstallState.OFFERED in counts:
         offered.append(Bulk(reverse("installations-install", args=[app.pk]), "Install", "download"))
+    if InstallState.INSTALLED in counts:
+        offered.append(Bulk(reverse("installations-update", args=[app.pk]), "Update now", "arrow-up-circle"))
     if any(state not in UNWANTED for state in counts):
         offered.append(Bulk(reverse("installations-stop", args=[app.pk]), "Stop for these", "stop-circle"))
     return offered
 
 
-def _chosen(request: HttpRequest, pk: int) -> QuerySet[Installation]:
+def chosen_installations(request: HttpRequest, pk: int) -> QuerySet[Installation]:
     """Return the chosen installations of an app as a query of their own: nothing joined, so that it may be updated."""
     rows = selected(request, InstallationFilter, Installation.objects.filter(app=pk))
     return Installation.objects.filter(pk__in=rows.order_by().values("pk"))
 
 
-def _back(request: HttpRequest, pk: int) -> HttpResponse:
-    return redirect(_address(request, pk))
+def back_to_list(request: HttpRequest, pk: int) -> HttpResponse:
+    """Go back to the list of an app's installations."""
+    return redirect(list_address(request, pk))
 
 
-def _address(request: HttpRequest, pk: int) -> str:
+def list_address(request: HttpRequest, pk: int) -> str:
     """Return the address of the list as it was filtered."""
     filters = request.GET.urlencode()
     return reverse("installations", args=[pk]) + (f"?{filters}" if filters else "")

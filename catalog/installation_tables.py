@@ -11,6 +11,7 @@ from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 
 from catalog.models import App, Distribution, Installation, InstallState, Reason
+from catalog.update_rows import CHOICES, by_update
 from vppportal.columns import NAMED, RIGHT, Cell, Number, Pill, When
 from vppportal.groups.models import Platform, UserGroup
 from vppportal.lists import Search
@@ -74,7 +75,8 @@ class InstallationTable(tables.Table):
     license_kind = Cell("catalog/_license.html", verbose_name="License", empty_values=())
     since = When(verbose_name="Since")
     tries = Number()
-    version = tables.Column(empty_values=())
+    version = Cell("catalog/_version.html", empty_values=())
+    update = Cell("catalog/_update.html", empty_values=(), orderable=False)
 
     class Meta:
         order_by = "device"
@@ -83,9 +85,13 @@ class InstallationTable(tables.Table):
         """Return the platform with the version of its operating system."""
         return platform_of(record)
 
-    def render_version(self, record: Installation) -> str:
+    def value_version(self, record: Installation) -> str:
         """Return what the device reported; where the app is not installed there is nothing to know."""
-        return record.version or ("not known" if record.state == InstallState.INSTALLED else "")
+        return version_of(record)
+
+    def value_update(self, record: Any) -> str:
+        """Return what is done about the version."""
+        return record.ruling.words if record.ruling else ""
 
     def value_reason(self, record: Installation) -> str:
         """Return the reason as one sentence."""
@@ -142,10 +148,15 @@ class InstallationFilter(django_filters.FilterSet):
         "device__platform", choices=Platform.choices, label="Platform", empty_label="All"
     )
     distribution = django_filters.ModelChoiceFilter(queryset=distributions_of_the_app, empty_label="All")
+    update = django_filters.ChoiceFilter(choices=CHOICES, method="that_wait_so", label="Update", empty_label="All")
 
     class Meta:
         model = Installation
         fields: list[str] = []
+
+    def that_wait_so(self, rows: QuerySet[Installation], name: str, value: str) -> QuerySet[Installation]:
+        """Keep installations by how far their update is."""
+        return by_update(rows, value)
 
 
 def apps_in_line(request: HttpRequest | None) -> QuerySet[App]:
@@ -178,6 +189,11 @@ def license_of(installation: Installation) -> str:
     """Return the kind of an installation's license and the token it comes from."""
     kind: Any = installation.get_license_kind_display() or "none yet"
     return f"{kind} from {installation.asset.token}" if installation.asset else kind
+
+
+def version_of(installation: Installation) -> str:
+    """Return the version a device reported, or that it reported none."""
+    return installation.version or ("not known" if installation.state == InstallState.INSTALLED else "")
 
 
 def in_order(rows: QuerySet[Installation]) -> QuerySet[Installation]:

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 
 from catalog.installation_tables import in_order, installation_rows
 from catalog.rows import held_licenses
+from catalog.update_rows import put_rulings_on
 from tokens.models import Assignment, ClientUser
 from tokens.people_tables import put_into_words, with_standing
 from vppportal.groups.models import ManagedUser
@@ -25,7 +26,9 @@ def person(request: HttpRequest, pk: int) -> HttpResponse:
         context["registrations"] = _registrations(person)
         context["licenses"] = held_licenses(_held(person))
     if request.user.has_perm("catalog.view_app"):
-        context["apps"] = in_order(installation_rows().filter(device__owner=person))
+        apps = list(in_order(installation_rows().filter(device__owner=person)))
+        put_rulings_on(apps)
+        context["apps"] = apps
     return render(request, "catalog/person.html", context)
 
 

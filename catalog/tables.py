@@ -11,8 +11,9 @@ from django.http import HttpRequest
 from django.utils.formats import number_format
 from django.utils.html import format_html
 
-from catalog.models import Addition, App, AppStatus, Installation, InstallState, Outcome
+from catalog.models import Addition, App, AppStatus, Installation, InstallState, Outcome, UpdateWindow
 from catalog.rows import TYPES
+from catalog.update_rows import OF_APPS, apps_by_update
 from tokens.models import Asset, ContentToken
 from vppportal.columns import ICON, NAMED, Cell, LicenseCount, Number, Pill, When
 from vppportal.groups.models import Platform
@@ -116,7 +117,8 @@ class AppTable(tables.Table):
     bundle_id = tables.Column("Bundle ID", accessor="listing__bundle_id", visible=False)
     is_custom = tables.Column("Type")
     platforms = tables.Column(accessor="listing__platforms", default="not known")
-    version = tables.Column(accessor="listing__version", default="not known", orderable=False)
+    version = Cell("catalog/_app_version.html", accessor="listing__version", empty_values=(), orderable=False)
+    behind = Cell("catalog/_app_behind.html", verbose_name="Updates", empty_values=(), orderable=False)
     total = LicenseCount(verbose_name="Licenses")
     available = LicenseCount()
     assigned = Number()
@@ -134,6 +136,15 @@ class AppTable(tables.Table):
     def render_platforms(self, value: str) -> str:
         """Return the platforms in readable form."""
         return spaced(value)
+
+    def value_version(self, record: App) -> str:
+        """Return the newest version."""
+        return record.listing.version
+
+    def value_behind(self, record: Any) -> int:
+        """Return how many devices are behind."""
+        count: int = record.behind
+        return count
 
 
 class AppFilter(django_filters.FilterSet):
@@ -154,6 +165,10 @@ class AppFilter(django_filters.FilterSet):
     installations = django_filters.ChoiceFilter(
         choices=InstallState.choices, method="by_installations", empty_label="All", label="Installations"
     )
+    update = django_filters.ChoiceFilter(choices=OF_APPS, method="by_update", empty_label="All", label="Updates")
+    window = django_filters.ModelChoiceFilter(
+        "update_window", queryset=UpdateWindow.objects.all(), empty_label="All", label="Update window"
+    )
 
     class Meta:
         model = App
@@ -166,3 +181,7 @@ class AppFilter(django_filters.FilterSet):
     def by_token(self, apps: QuerySet[App], name: str, token: ContentToken) -> QuerySet[App]:
         """Keep the apps a token holds licenses of."""
         return apps.filter(Exists(Asset.objects.filter(token=token, adam_id=OuterRef("adam_id"), gone_at=None)))
+
+    def by_update(self, apps: QuerySet[App], name: str, value: str) -> QuerySet[App]:
+        """Keep apps by how far the updates of their devices are."""
+        return apps_by_update(apps, value)

@@ -17,6 +17,8 @@ from catalog import (
     token_page,
     views,
     webhooks,
+    update_bulk_pages,
+    update_pages,
     window_pages,
 )
 
@@ -41,6 +43,8 @@ urlpatterns = [
         name="distribution-preview",
     ),
     path(
+    path("catalog/update/", update_bulk_pages.apps_update, name="apps-update"),
+    path("catalog/update-rules/", update_bulk_pages.apps_updates, name="apps-updates"),
         "catalog/distributions/<uuid:submission>/start/", distribute_pages.distribution_start, name="distribution-start"
     ),
     path(
@@ -77,6 +81,12 @@ urlpatterns = [
     path("catalog/<int:pk>/installations/stop/", installation_pages.installations_stop, name="installations-stop"),
     #
     path("people/<int:pk>/", person_page.person, name="person"),
+    path("catalog/<int:pk>/updates/", update_pages.app_updates, name="app-updates"),
+    path("catalog/<int:pk>/updates/card/", update_pages.app_updates_card, name="app-updates-card"),
+    path("catalog/<int:pk>/updates/check/", update_pages.app_check, name="app-check"),
+    path("catalog/<int:pk>/updates/now/", update_pages.app_update_now, name="app-update-now"),
+    path("catalog/<int:pk>/updates/halt/", update_pages.app_halt, name="app-halt"),
+    path("catalog/<int:pk>/updates/release/", update_pages.app_release, name="app-release"),
     path("devices/channel/", channel_page.device_channel, name="device-channel"),
     path("devices/channel/test/", channel_page.device_channel_test, name="device-channel-test"),
     path("mdm/events/", webhooks.mdm_events, name="mdm-events"),
@@ -85,6 +95,11 @@ urlpatterns = [
     path("devices/<int:pk>/lift/", device_page.device_lift, name="device-lift"),
     path("devices/<int:pk>/release/", device_page.device_release, name="device-release"),
     path("devices/<int:pk>/retire/", device_page.device_retire, name="device-retire"),
+    path(
+        "catalog/<int:pk>/installations/update/",
+        update_bulk_pages.installations_update,
+        name="installations-update",
+    ),
     path("devices/<int:pk>/delete/", device_page.device_delete, name="device-delete"),
     #
     path("tokens/<int:pk>/", token_page.token, name="token"),

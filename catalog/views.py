@@ -21,6 +21,8 @@ from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus
 from catalog.progress import progress_of
 from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
+from catalog.update_card import card
+from catalog.update_rows import put_numbers_on
 from catalog.token_page import say_what_was_added
 from tokens.models import Asset, ContentToken
 from vppportal.activity.models import Entry
@@ -54,6 +56,7 @@ def catalog(request: HttpRequest) -> HttpResponseBase:
             action_label="Apple VPP Licenses",
         ),
         file_name="app-catalog",
+        fetch=put_numbers_on,
         bulk=_bulk(request),
     )
     return listed.page_or_part(title="App Catalog", actions="catalog/_more.html")
@@ -62,7 +65,8 @@ def catalog(request: HttpRequest) -> HttpResponseBase:
 @permission_required("catalog.view_app", raise_exception=True)
 def app(request: HttpRequest, pk: int) -> HttpResponse:
     """Show an app: what the store says, its licenses token by token, its policies and history."""
-    app = get_object_or_404(App.objects.select_related("listing", "added_by", "added_from"), pk=pk)
+    related = ("listing", "added_by", "added_from", "update_window", "pilot_group")
+    app = get_object_or_404(App.objects.select_related(*related), pk=pk)
     assets = Asset.objects.filter(adam_id=app.adam_id, gone_at=None, token__deleted_at=None).select_related("token")
     context = {
         "app": app,
@@ -71,6 +75,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "policies": [(policies.named(name), getattr(app, name)) for name in policies.OF_AN_APP],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
         "distributions": app_distributions(app),
+        **card(app),
         **progress_of(app),
     }
     return render(request, "catalog/app.html", context)
@@ -177,12 +182,16 @@ def _what_became_of(app: App) -> str:
 
 
 def _bulk(request: HttpRequest) -> list[Bulk]:
-    """Return what can be done to apps: those that wait can be decided on, the others can be distributed."""
-    if request.GET.get("status") == AppStatus.PENDING:
-        decides = request.user.has_perm("catalog.approve_app")
-        return [Bulk(reverse("apps-approve"), "Approve", "check-lg")] if decides else []
-    distributes = request.user.has_perm("catalog.distribute_app")
-    return [Bulk(reverse("apps-distribute"), "Distribute", "send")] if distributes else []
+    """Return what can be done to apps; those that wait are decided on in a list of their own."""
+    if request.GET.get("status") in (AppStatus.PENDING, AppStatus.REJECTED):
+        return []
+    offered = []
+    if request.user.has_perm("catalog.distribute_app"):
+        offered.append(Bulk(reverse("apps-distribute"), "Distribute", "send"))
+        offered.append(Bulk(reverse("apps-update"), "Update now", "arrow-up-circle"))
+    if request.user.has_perm("catalog.change_app"):
+        offered.append(Bulk(reverse("apps-updates"), "Update rules", "calendar-week"))
+    return offered
 
 
 def _add_by_hand(request: HttpRequest, rows: list[Addition]) -> None:

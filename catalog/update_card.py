@@ -1,0 +1,47 @@
+"""What an app's page shows of its updates, and refreshes while something is under way."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from django.utils import timezone
+
+from catalog.models import App, CatalogSettings, RolloutDecision, UpdateMode
+from catalog.update_facts import summary
+from catalog.update_forms import DOES_NOT_COUNT
+from catalog.updates import Verdict
+from catalog.window_words import in_words
+from tokens.models import Listing
+
+VERSIONS_SHOWN: Final = 20
+MOVING: Final = frozenset({Verdict.UNDER_WAY, Verdict.NOW})
+HELD: Final = frozenset({Verdict.PILOT, Verdict.PILOT_STOPPED, Verdict.HALTED})
+STOPPABLE: Final = frozenset({Verdict.PILOT, Verdict.PILOT_STOPPED, Verdict.WINDOW, *MOVING, Verdict.RETRY})
+
+
+def card(app: App) -> dict[str, Any]:
+    """Return what the card shows; a constant number of queries."""
+    told = summary(app)
+    mode = CatalogSettings.load().update_mode
+    decided = {verdict for verdict, _words, _number in told.by_verdict}
+    is_halted = told.rollout is not None and told.rollout.decision == RolloutDecision.HALTED
+    is_being_checked = _is_due(app.listing)
+    return {
+        "app": app,
+        "listing": app.listing,
+        "updates": told,
+        "behind": sum(number for *_, number in told.by_verdict),
+        "is_being_checked": is_being_checked,
+        "is_moving": is_being_checked or bool(decided & MOVING),
+        "is_halted": is_halted,
+        "may_halt": mode == UpdateMode.ADMINISTRATORS and not is_halted and bool(decided & STOPPABLE),
+        "may_release": is_halted or bool(decided & HELD),
+        "why_not": DOES_NOT_COUNT.get(UpdateMode(mode), ""),
+        "window_words": in_words(app.update_window) if app.update_window else "",
+        "versions": app.listing.versions.all()[:VERSIONS_SHOWN],
+    }
+
+
+def _is_due(listing: Listing) -> bool:
+    """Is the App Store about to be asked?"""
+    return listing.is_open and listing.next_attempt_at <= timezone.now()
