@@ -253,6 +253,15 @@ def test_ten_thousand_devices_are_no_trouble(sim):
     assert requests.get(f"{sim.control_url}/mdm", timeout=10).json()["queued"] == 0
 
 
+def test_commands_are_counted_by_their_kinds(sim):
+    first, second = add(sim, count=2)
+    for device in (first, second):
+        enqueue(sim, device, push=False)
+    enqueue(sim, first, push=False, request="ManagedApplicationList")
+    told = requests.get(f"{sim.control_url}/mdm", timeout=10).json()
+    assert (told["commands"], told["kinds"]) == (3, {"DeviceInformation": 2, "ManagedApplicationList": 1})
+
+
 def test_the_same_seed_gives_the_same_devices(sim):
     first = add(sim, count=3)
     sim.control("reset")
