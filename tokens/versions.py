@@ -30,24 +30,27 @@ def keep(listings: Iterable[Listing], now: datetime) -> None:
 
     A store that goes back to an older build, or to and fro between two, shows nothing that was not seen before.
     """
-    unseen = [entry for entry in listings if entry.external_version_id is not None and entry.version_seen_at is None]
+    unseen = [
+        (entry, entry.external_version_id)
+        for entry in listings
+        if entry.external_version_id is not None and entry.version_seen_at is None
+    ]
     if not unseen:
         return
-    ListingVersion.objects.bulk_create([_row(entry, now) for entry in unseen], ignore_conflicts=True)
-    rows = ListingVersion.objects.filter(
-        listing__in=unseen, external_version_id__in={entry.external_version_id for entry in unseen}
+    rows = [_row(entry, number, now) for entry, number in unseen]
+    ListingVersion.objects.bulk_create(rows, ignore_conflicts=True)
+    stored = ListingVersion.objects.filter(
+        listing__in=[entry for entry, _ in unseen], external_version_id__in={number for _, number in unseen}
     )
-    seen_at: dict[tuple[int, int | None], datetime] = {
-        (row.listing_id, row.external_version_id): row.seen_at for row in rows
-    }
-    for entry in unseen:
-        entry.version_seen_at = seen_at[entry.pk, entry.external_version_id]
+    seen_at = {(row.listing_id, row.external_version_id): row.seen_at for row in stored}
+    for entry, number in unseen:
+        entry.version_seen_at = seen_at[entry.pk, number]
 
 
-def _row(listing: Listing, now: datetime) -> ListingVersion:
+def _row(listing: Listing, number: int, now: datetime) -> ListingVersion:
     return ListingVersion(
         listing=listing,
-        external_version_id=listing.external_version_id,
+        external_version_id=number,
         version=listing.version,
         minimum_os=listing.minimum_os,
         released_on=listing.released_on,

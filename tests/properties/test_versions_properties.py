@@ -20,7 +20,7 @@ START = datetime(2026, 11, 2, tzinfo=UTC)
 
 @given(shown=st.lists(st.none() | st.integers(1, 4), min_size=1, max_size=12))
 def test_each_version_is_seen_once_and_first(shown: list[int | None]) -> None:
-    listing = ListingFactory(version="")
+    listing: Listing = ListingFactory(version="")
     told = 0
     for hour, number in enumerate(shown):
         item = StoreItem(listing.adam_id, "Name", version=f"1.{number}", external_version_id=number)
