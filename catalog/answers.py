@@ -14,6 +14,7 @@ from catalog.reasons import (
     INVITATIONS,
     OVER,
     REJECTIONS,
+    UPDATE_OVER,
     Turn,
     in_words,
 )
@@ -38,6 +39,8 @@ class Meaning:
     words: str = ""
     state: InstallState | None = None
     may_help_again: bool = False
+    is_final: bool = False
+    """Nothing but a person can help: an update is not tried again either."""
     asks_list: bool = False
     takes_over: bool = False
 
@@ -65,8 +68,21 @@ def judge(kind: str, status: str, payload: Mapping[str, Any], *, took_over: bool
         return _acknowledged(kind, payload)
     if status == "CommandFormatError":
         words = f"The device did not understand the command{_numbers(payload)}."
-        return Meaning(CommandStatus.FORMAT_ERROR, words, _failed(kind))
+        return Meaning(CommandStatus.FORMAT_ERROR, words, _failed(kind), is_final=True)
     return _refused(kind, payload, took_over) if status == "Error" else None
+
+
+def judge_update(status: str, payload: Mapping[str, Any]) -> Meaning | None:
+    """Return what a device's answer to the command that updates an app means; None where it is no answer.
+
+    `state` FAILED: the update came to nothing, while the app is there as it was.
+    """
+    meaning = judge(CommandKind.INSTALL, status, payload, took_over=True)
+    over = UPDATE_OVER.get(str(payload.get("State"))) if status == "Acknowledged" else None
+    if meaning is None or over is None:
+        return meaning
+    turn, words = over
+    return replace(meaning, words=words, is_final=turn == Turn.FINAL)
 
 
 def retry_after(tries: int) -> timedelta | None:
@@ -93,7 +109,8 @@ def _acknowledged(kind: str, payload: Mapping[str, Any]) -> Meaning:
 
 def _refused(kind: str, payload: Mapping[str, Any], took_over: bool) -> Meaning:
     turn, words = _why(payload)
-    refused = Meaning(CommandStatus.ERROR, words, _failed(kind))
+    is_final = turn in (Turn.FINAL, Turn.NOT_MANAGED)
+    refused = Meaning(CommandStatus.ERROR, words, _failed(kind), is_final=is_final)
     if kind == CommandKind.REMOVE:
         if turn == Turn.NOT_MANAGED:
             return replace(

@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
-from catalog import commands, mdm
+from catalog import commands, mdm, update_tries
 from catalog.facts import Facts, Verdict
 from catalog.gathering import gather
 from catalog.models import (
@@ -40,6 +40,8 @@ from vppportal.work import OPEN_STATES, WorkState, nudge
 
 EVERY: Final = timedelta(minutes=5)
 """How often an app with distributions is planned anew although nothing was heard: lost messages cost no more."""
+MAY_GO_ON: Final = (*ON_THE_WAY, InstallState.INSTALLED)
+"""What is still to be sent to an app in these states is wanted: it comes, or is updated."""
 SHORTEST: Final = timedelta(seconds=1)
 WRITTEN: Final = (
     "distribution",
@@ -53,6 +55,7 @@ WRITTEN: Final = (
     "priority",
     "queued_at",
     "retry_at",
+    *update_tries.WRITTEN,
 )
 
 
@@ -126,7 +129,7 @@ def _store(row: Reconciliation, app: App, decided: list[Verdict], seen: dict[int
         locked = app.installations.select_for_update(of=("self",)).filter(device__in=changed).order_by("pk")
         fresh = {installation.device_id: installation for installation in locked}
         same = [pk for pk in changed if _state(fresh.get(pk)) == seen[pk]]
-        going = _call_back(fresh[pk] for pk in same if pk in fresh and _next_state(verdicts[pk]) not in ON_THE_WAY)
+        going = _call_back(fresh[pk] for pk in same if pk in fresh and _next_state(verdicts[pk]) not in MAY_GO_ON)
         still = [pk for pk in same if pk not in going]
         over = [fresh[pk].pk for pk in still if verdicts[pk].is_over and pk in fresh]
         written = [
@@ -142,11 +145,12 @@ def _store(row: Reconciliation, app: App, decided: list[Verdict], seen: dict[int
 
 
 def _call_back(unwanted: Iterable[Installation]) -> set[int]:
-    """Cancel installs that were not handed to the MDM server yet; return the devices for which that happens just now.
+    """Cancel installs and updates that were not handed to the MDM server yet.
 
-    For those the next plan decides: what is sent after a removal would stay on the device.
+    Return the devices for which that happens just now: for those the next plan decides, as what is sent after a removal
+    would stay on the device.
     """
-    ready = [row.pk for row in unwanted if row.state == InstallState.READY]
+    ready = [row.pk for row in unwanted if row.state == InstallState.READY or update_tries.is_awaited(row)]
     unsent = Command.objects.open().filter(installation__in=ready, status=CommandStatus.QUEUED)
     rows = list(unsent.order_by("pk").select_for_update(of=("self",))) if ready else []
     now = timezone.now()
@@ -204,6 +208,7 @@ def _written(row: Installation, verdict: Verdict, now: datetime) -> Installation
     state = _next_state(verdict)
     if row.pk is None or row.state != state:
         row.since, row.details = now, verdict.details
+        update_tries.forget(row)
     waits = state in (*IN_NEED, InstallState.LICENSING)
     row.queued_at = (row.queued_at or now) if waits else None
     row.retry_at = None if verdict.sends or verdict.asks else row.retry_at

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from catalog.answers import LISTED
 from catalog.mdm import list_payload
-from catalog.models import Command, CommandKind, CommandStatus, DeviceEvent, Installation
+from catalog.models import Command, CommandKind, CommandStatus, DeviceEvent, Installation, InstallState, UpdateState
 from vppportal.groups.models import Device
 from vppportal.work import OPEN_STATES, WorkState, nudge
 
@@ -87,7 +87,8 @@ def _list(device_id: int, enrollment_id: str, bundle_ids: set[str], now: datetim
 def _apps_to_look_for(device_ids: Iterable[int]) -> dict[int, set[str]]:
     """Return the bundle ids of each device's apps that a list decides on; a device without any is asked for all."""
     found: dict[int, set[str]] = defaultdict(set)
-    rows = Installation.objects.filter(device__in=list(device_ids), state__in=LISTED)
+    is_updated = Q(state=InstallState.INSTALLED, update_state=UpdateState.UNDER_WAY)
+    rows = Installation.objects.filter(Q(state__in=LISTED) | is_updated, device__in=list(device_ids))
     for device_id, bundle_id in rows.values_list("device_id", "app__listing__bundle_id"):
         found[device_id].add(bundle_id)
     return found

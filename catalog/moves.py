@@ -102,9 +102,9 @@ class Moves:
         elif row.state in FROM.get(command.kind, ()):
             self.fail(row, at, words, may_help_again=may_help_again)
 
-    def take_update(self, row: Installation, at: datetime, words: str) -> None:
+    def tell_update(self, row: Installation, words: str, since: datetime | None = None) -> None:
         """Note what a device says about an update, and since when it is at it."""
-        update_tries.take(row, at, words)
+        update_tries.tell(row, words, since)
         self._changed.add(row.pk)
 
     def fail_update(self, row: Installation, at: datetime, words: str, *, may_help_again: bool) -> None:

@@ -82,6 +82,15 @@ OVER: Final[dict[str, str]] = {
 }
 """States in which an installation ended; a device tells each once."""
 
+UPDATE_OVER: Final[dict[str, tuple[Turn, str]]] = {
+    "Failed": (Turn.AGAIN, "The update failed on the device, most often because its storage is full."),
+    "UserRejected": (Turn.FINAL, "The person declined the update."),
+    "UpdateRejected": (Turn.FINAL, "The person declined the update."),
+    "ManagementRejected": (Turn.FINAL, "The person did not let the app be managed."),
+    "UserInstalledApp": (Turn.AGAIN, "The person installed the app before the device could."),
+}
+"""The same states where the app was there before: it stays as it is."""
+
 INVITATIONS: Final[dict[str, str]] = {
     "Acknowledged": "The device showed the invitation.",
     "InvalidProgramID": "The device does not know Apple's program.",

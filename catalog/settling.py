@@ -12,17 +12,20 @@ from uuid import UUID
 from django.db.models import Q
 
 from catalog import device_facts
-from catalog.answers import ABSENT_FOR, LISTED, SILENCE, Meaning, find, judge
-from catalog.commands import FIRST_LOOK, ask_for_lists, enqueue, next_look
+from catalog.answers import ABSENT_FOR, LISTED, SILENCE, Meaning, find, judge, judge_update
+from catalog.commands import FIRST_LOOK, ask_for_lists, enqueue
 from catalog.mdm import Report, Unreadable
-from catalog.models import Command, CommandKind, CommandStatus, Installation, InstallState
+from catalog.models import Command, CommandKind, CommandStatus, Installation, InstallState, UpdateState
 from catalog.moves import FROM, Moves
+from catalog.settling_updates import next_look_at, take_answer, take_list, version_of, wait
+from catalog.update_tries import is_awaited
 from vppportal.groups.models import Device
 from vppportal.work import OPEN_STATES, WorkState
 
 WRITTEN: Final = ("state", "status", "answered_at", "answer", "last_error", "lease_until", "next_attempt_at")
 AT_ONCE: Final = 500
 Apps = dict[str, Mapping[str, Any]]
+SHOWN: Final = "A list of the device's apps shows it."
 LOOKED_AT: Final = (InstallState.INSTALLED, InstallState.FAILED)
 
 
@@ -103,11 +106,15 @@ def _listed(lists: Sequence[Command]) -> Q:
     looked_at = Q(state__in=LOOKED_AT)
     if all(command.payload.get("Identifiers") for command in lists):
         looked_at &= Q(app__listing__bundle_id__in=named)
-    return Q(device__in=devices) & (Q(state__in=LISTED) | looked_at)
+    is_updated = Q(state=InstallState.INSTALLED, update_state=UpdateState.UNDER_WAY)
+    return Q(device__in=devices) & (Q(state__in=LISTED) | is_updated | looked_at)
 
 
 def _answer(batch: _Settling, command: Command, report: Report, payload: Mapping[str, Any]) -> None:
-    meaning = judge(command.kind, report.status, payload, took_over="ChangeManagementState" in command.payload)
+    if command.updates_to is not None:
+        meaning = judge_update(report.status, payload)
+    else:
+        meaning = judge(command.kind, report.status, payload, took_over="ChangeManagementState" in command.payload)
     if meaning is None:
         return
     if not command.is_open:
@@ -115,6 +122,8 @@ def _answer(batch: _Settling, command: Command, report: Report, payload: Mapping
         return
     batch.changed.add(command.pk)
     command.status, command.answer = meaning.status, meaning.words[:500]
+    if command.updates_to is not None and take_answer(batch.moves, command, report.happened_at, meaning):
+        batch.asked[command.device_id] = FIRST_LOOK
     if meaning.status == CommandStatus.NOT_NOW:
         return
     _close(command, report.happened_at)
@@ -124,7 +133,7 @@ def _answer(batch: _Settling, command: Command, report: Report, payload: Mapping
         batch.released[command.device_id] = report.happened_at
     elif command.kind == CommandKind.DEVICE_FACTS and meaning.status == CommandStatus.ACKNOWLEDGED:
         batch.told[command.device_id] = report.happened_at, payload
-    else:
+    elif command.updates_to is None:
         _move(batch, command, report.happened_at, meaning)
 
 
@@ -185,7 +194,7 @@ def _compare(batch: _Settling, command: Command, report: Report, apps: Apps | No
         else:
             is_unsettled = _wait(batch, row, report.happened_at, is_told=apps is not None)
         if is_unsettled:
-            pauses.append(next_look(report.happened_at - row.since))
+            pauses.append(next_look_at(row, report.happened_at))
     if pauses:
         batch.asked[command.device_id] = min(pauses)
 
@@ -205,6 +214,8 @@ def _is_news(row: Installation, at: datetime) -> bool:
 
 def _wait(batch: _Settling, row: Installation, at: datetime, *, is_told: bool) -> bool:
     """Return whether a list that says nothing about an app leaves it open what became of it."""
+    if is_awaited(row) and batch.open_command(row) is None:
+        return wait(batch.moves, row, at, is_told=is_told)
     if row.state not in LISTED:
         return False
     if not is_told and at - row.since > ABSENT_FOR:
@@ -217,17 +228,15 @@ def _wait(batch: _Settling, row: Installation, at: datetime, *, is_told: bool) -
 
 def _apply(batch: _Settling, command: Command, row: Installation, entry: Mapping[str, Any], at: datetime) -> bool:
     """Move one app to where a list says that it is; return whether it has to be looked at again."""
-    listed, version = entry.get("Status"), entry.get("ExternalVersionIdentifier")
+    listed, sent = entry.get("Status"), batch.open_command(row)
+    is_overdue, was_awaited = _is_overdue(sent, command), is_awaited(row)
     finding = find(
-        InstallState(row.state),
-        listed if isinstance(listed, str) else "",
-        at - row.since,
-        is_overdue=_is_overdue(batch.open_command(row), command),
+        InstallState(row.state), listed if isinstance(listed, str) else "", at - row.since, is_overdue=is_overdue
     )
     if row.state == InstallState.FAILED and row.distribution_id is None:
         return False
     if finding.is_named:
-        batch.moves.name(row, at, version if isinstance(version, int) and 0 < version < 2**63 else None)
+        batch.moves.name(row, at, version_of(entry))
     if finding.state == InstallState.FAILED:
         if row.state == InstallState.INSTALLED:
             row.confirmed_at = None
@@ -236,8 +245,23 @@ def _apply(batch: _Settling, command: Command, row: Installation, entry: Mapping
     elif finding.state is not None:
         batch.moves.move(row, finding.state, at, finding.words)
         if finding.state in (InstallState.INSTALLED, InstallState.REMOVED):
-            _close_of(batch, row, at, CommandStatus.ACKNOWLEDGED, "A list of the device's apps shows it.")
+            _close_of(batch, row, at, CommandStatus.ACKNOWLEDGED, SHOWN)
+    if was_awaited and row.state == InstallState.INSTALLED:
+        return _apply_to_update(batch, row, entry, at, is_overdue=is_overdue)
     return finding.asks_again
+
+
+def _apply_to_update(
+    batch: _Settling, row: Installation, entry: Mapping[str, Any], at: datetime, *, is_overdue: bool
+) -> bool:
+    """Apply a list to an app that is being updated, and close the command once that is over."""
+    is_open = batch.open_command(row) is not None
+    asks_again = take_list(batch.moves, row, entry, at, is_open=is_open, is_overdue=is_overdue)
+    if row.update_state == UpdateState.FAILED:
+        _close_of(batch, row, at, CommandStatus.LOST, row.update_details)
+    elif not is_awaited(row):
+        _close_of(batch, row, at, CommandStatus.ACKNOWLEDGED, SHOWN)
+    return asks_again
 
 
 def _is_overdue(sent: Command | None, asked: Command) -> bool:

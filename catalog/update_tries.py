@@ -38,9 +38,9 @@ def is_awaited(row: Installation, updates_to: int | None = None) -> bool:
     return is_under_way and (updates_to is None or row.update_to == updates_to)
 
 
-def take(row: Installation, at: datetime, words: str) -> None:
-    """The device has taken the command: from now on its lists tell how far it is."""
-    row.update_since, row.update_details = at, words[:500]
+def tell(row: Installation, words: str, since: datetime | None = None) -> None:
+    """Note what the device says about it, and since when it is at it: from then on its lists tell how far it is."""
+    row.update_since, row.update_details = since or row.update_since, words[:500]
 
 
 def fail(row: Installation, at: datetime, words: str, *, may_help_again: bool) -> None:

@@ -211,7 +211,8 @@ def test_fifty_devices_take_no_more_queries_than_ten() -> None:
             carry_out(app)
         counts.append(len(queries))
         assert Command.objects.filter(installation__app=app).count() == number // 2
-    assert counts[0] == counts[1]
+    # SQLite takes some forty rows a statement.
+    assert counts[1] <= counts[0] + 1
 
 
 def about_to_be_sent(**facts: Any) -> tuple[App, Command]:
