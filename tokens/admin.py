@@ -10,6 +10,7 @@ from tokens.models import (
     ClientUser,
     ContentToken,
     Listing,
+    ListingVersion,
     Notification,
     Operation,
     PortalIdentity,
@@ -65,13 +66,23 @@ class ListingAdmin(ReadOnlyAdmin):
         "name",
         "outcome",
         "is_custom",
+        "needs_token",
         "version",
+        "version_seen_at",
         "platforms",
         "checked_at",
         "state",
     ]
-    list_filter = ["outcome", "is_custom", "state"]
+    list_filter = ["outcome", "is_custom", "needs_token", "state"]
     search_fields = ["adam_id", "name", "bundle_id"]
+    show_full_result_count = False
+
+
+@admin.register(ListingVersion)
+class ListingVersionAdmin(ReadOnlyAdmin):
+    list_display = ["listing", "version", "external_version_id", "minimum_os", "released_on", "seen_at"]
+    list_select_related = ["listing"]
+    search_fields = ["listing__adam_id", "listing__name"]
     show_full_result_count = False
 
 

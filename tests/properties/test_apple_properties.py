@@ -32,7 +32,7 @@ NAMES = re.findall(
     id name metadata tokenExpirationDate urls limits errorCodes errorNumber errorMessage notificationTypes maxAssets
     maxRequestPerSecond eventStatus numRequested numCompleted failures errorInfo assets clientUserIds serialNumbers
     totalPages versionId nextPageIndex currentPageIndex artwork url width offers version display externalId price
-    mdmInfo size releaseDate results
+    mdmInfo size releaseDate results latestVersionReleaseDate contentRatingsBySystem appsApple hasInAppPurchases
     """,
 )
 anything: st.SearchStrategy[Any] = st.recursive(

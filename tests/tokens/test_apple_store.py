@@ -150,6 +150,39 @@ def test_a_localised_date_is_no_date(client, apple, day):
 
 
 @pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        ("Apr 9, 2019", date(2019, 4, 9)),
+        ("September 30, 2026", date(2026, 9, 30)),
+        ("Feb 30, 2026", None),
+        ("9. Apr. 2019", None),
+        ("2019-04-09", None),
+        (5, None),
+        (None, None),
+        (..., None),
+    ],
+)
+def test_the_day_of_a_version_is_written_in_words(client, apple, day, expected):
+    item = item_of(client, apple, latestVersionReleaseDate=day, releaseDate="2017-01-01")
+    assert (item.version_released_on, item.released_on) == (expected, date(2017, 1, 1))
+
+
+@pytest.mark.parametrize(("said", "expected"), [(True, True), (False, False), (..., None), (None, None), ("yes", None)])
+def test_whether_something_is_sold_inside_is_told_or_not_known(client, apple, said, expected):
+    assert item_of(client, apple, hasInAppPurchases=said).has_in_app_purchases is expected
+
+
+def test_the_age_rating_is_apples_own(client, apple):
+    systems = {"appsApple": {"name": "17+", "value": 600}, "appsBrazil": {"name": "18"}}
+    assert item_of(client, apple, contentRatingsBySystem=systems).content_rating == "17+"
+
+
+@pytest.mark.parametrize("systems", [..., None, [], {}, {"appsApple": None}, {"appsApple": {}}, {"appsApple": ["4+"]}])
+def test_an_app_may_have_no_age_rating(client, apple, systems):
+    assert item_of(client, apple, contentRatingsBySystem=systems).content_rating == ""
+
+
+@pytest.mark.parametrize(
     ("price", "expected"),
     [(0, Decimal(0)), ("1.50", Decimal("1.50")), ("free", None), (None, None), (-1, None), ("NaN", None)],
 )
