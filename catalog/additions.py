@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Outcome
@@ -231,9 +231,10 @@ def _deleted(adam_ids: list[str]) -> set[str]:
 
 
 def _revive(token: ContentToken, adam_ids: Collection[str], by: User) -> None:
-    """Keep apps whose rows have not gone yet, as if they were added now."""
+    """Keep apps whose rows have not gone yet, as if they were added now: who approved them before counts no longer."""
     going = App.objects.filter(adam_id__in=adam_ids).exclude(deleted_at=None)
-    going.update(deleted_at=None, added_at=timezone.now(), added_from=token, added_by=by, **_choices(token))
+    anew = {"added_at": timezone.now(), "added_from": token, "added_by": by, **_choices(token)}
+    going.update(deleted_at=None, approval_round=F("approval_round") + 1, **anew)
 
 
 def _tell_others(token: ContentToken, adam_ids: Collection[str]) -> None:
@@ -257,5 +258,9 @@ def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> 
 
 def _choices(token: ContentToken) -> dict[str, Any]:
     """Return what an app takes over from the token that brings it: whether it waits for approval, and the policies."""
-    status = AppStatus.PENDING if CatalogSettings.load().requires_approval(token) else AppStatus.AVAILABLE
-    return {"status": status, **{name: getattr(token, name) for name in POLICY_FIELDS}}
+    waits = CatalogSettings.load().requires_approval(token)
+    return {
+        "status": AppStatus.PENDING if waits else AppStatus.AVAILABLE,
+        "waiting_since": timezone.now() if waits else None,
+        **{name: getattr(token, name) for name in POLICY_FIELDS},
+    }

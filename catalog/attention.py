@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, cast
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin, User
 from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
-from catalog.models import Addition, App, AppStatus, DeviceEvent, Distribution, Installation, InstallState, Outcome
+from catalog.approvers import pending, steps_without_approver, waiting_for
+from catalog.models import Addition, DeviceEvent, Distribution, Installation, InstallState, Outcome
 from catalog.rows import app_rows
 from catalog.tables import by_licenses
 from tokens.diagnosis import diagnose
@@ -48,6 +49,7 @@ def needing_attention(viewer: PermissionsMixin | AbstractBaseUser | AnonymousUse
     yield from _installations()
     if may("groups.view_device"):
         yield from _devices()
+    yield from _approvals(cast(User, viewer))
     if may("groups.view_manageduser"):
         yield from _invitations()
 
@@ -78,9 +80,6 @@ def _apps() -> Iterator[Attention]:
         url = f"{reverse('token', args=[token_id])}?outcome={Outcome.NOT_FOUND}"
         sentence = f"“{name}”: {number(count, 'app is', 'apps are')} not found in the App Store."
         yield Attention("orange", sentence, url, "Show")
-    if pending := App.objects.kept().filter(status=AppStatus.PENDING).count():
-        url = f"{reverse('catalog')}?status={AppStatus.PENDING}"
-        yield Attention("yellow", f"{number(pending, 'app is', 'apps are')} waiting for approval.", url, "Decide")
     if empty := by_licenses(app_rows(), "licenses", "none_left").count():
         url = f"{reverse('catalog')}?licenses=none_left"
         yield Attention("yellow", f"{number(empty, 'app is', 'apps are')} out of licenses.", url, "Show")
@@ -90,6 +89,24 @@ def _installations() -> Iterator[Attention]:
     of_apps = Installation.objects.filter(app__deleted_at=None)
     failed = of_apps.filter(state=InstallState.FAILED).values_list("app", "app__listing__name")
     counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
+def _approvals(viewer: User) -> Iterator[Attention]:
+    url = reverse("approvals")
+    mine = waiting_for(viewer).count()
+    if mine:
+        sentence = f"{number(mine, 'app waits', 'apps wait')} for your approval."
+        yield Attention("yellow", sentence, f"{url}?whose=me", "Decide")
+    if others := pending().count() - mine:
+        sentence = f"{number(others, 'app waits', 'apps wait')} for the approval of others."
+        yield Attention("yellow", sentence, url, "Show")
+    for step in steps_without_approver():
+        sentence = f"Nobody can decide at the approval step “{step}”: its groups have no active member who may."
+        if viewer.has_perm("catalog.change_catalogsettings"):
+            address = reverse("approval-step-edit", args=[step.pk])
+            yield Attention("orange", sentence, address, "Choose others")
+        else:
+            yield Attention("orange", sentence, url, "Show")
+
+
     for app_id, name, count in counted if len(counted) <= NAMED else ():
         url = f"{reverse('installations', args=[app_id])}?state={InstallState.FAILED}"
         yield Attention("orange", f"“{name}” failed on {number(count, 'device', 'devices')}.", url, "Show")

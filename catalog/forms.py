@@ -56,14 +56,3 @@ class PoliciesForm(forms.ModelForm):
         model = App
         fields = OF_AN_APP
         labels = {name: named(name) for name in OF_AN_APP}
-
-
-class RejectForm(forms.Form):
-    """Why an app is rejected."""
-
-    reason = forms.CharField(
-        max_length=250,
-        widget=forms.Textarea(attrs={"rows": 2}),
-        help_text="Kept with the app's history.",
-        error_messages={"required": "Say why: others will look for the reason."},
-    )

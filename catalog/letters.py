@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
-from smtplib import SMTPException, SMTPRecipientsRefused, SMTPResponseException
 from typing import Any, Final
 
 import structlog
 from django.contrib.auth.models import User
-from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
 from django.db.models import Count, Q
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from catalog.audience import people_of
+from catalog.mailbox import Mailbox
 from catalog.models import Distribution, DistributionState, Letter, When
 from vppportal.activity.models import record
 from vppportal.groups.models import ManagedUser
-from vppportal.work import LeaseLost, WorkState, backoff
+from vppportal.work import LeaseLost, WorkState
 
 log = structlog.get_logger(__name__)
 
 AT_ONCE: Final = 10
 """People a worker tells at a time: a slow mail server must not outlast their lease."""
-LAST_TRY: Final = 12
-"""About half a day of trying."""
-FEW_TRIES: Final = 3
-"""Tries for an address that is refused for good; a mail server's configuration is wrong at times."""
-PERMANENT: Final = 500
-"""Answers of mail servers from here on are meant for good."""
-AWAY: Final = "The mail server cannot be reached."
 SHOWN: Final = 20
-
-
-class MailServerAway(Exception):
-    """No mail can be sent at the moment."""
 
 
 def to_write() -> list[int]:
@@ -99,44 +87,26 @@ def _tell_all(by_person: dict[int, list[Letter]]) -> None:
     people = ManagedUser.objects.in_bulk(by_person)
     keys = {letter.distribution_id for letters in by_person.values() for letter in letters}
     distributions = Distribution.objects.select_related("app__listing").in_bulk(keys)
-    mailbox = get_connection()
-    is_away = False
+    mailbox = Mailbox()
     for person_id, letters in by_person.items():
         try:
-            if is_away:
-                _put_off(letters, AWAY)
-            else:
-                _tell(people[person_id], letters, distributions, mailbox)
-        except MailServerAway:
-            is_away = True
-            _put_off(letters, AWAY)
+            _tell(people[person_id], letters, distributions, mailbox)
         except LeaseLost:
             log.info("letters_taken_over", person=person_id)
     mailbox.close()
 
 
 def _tell(
-    person: ManagedUser, letters: Collection[Letter], distributions: dict[int, Distribution], mailbox: Any
+    person: ManagedUser, letters: Collection[Letter], distributions: dict[int, Distribution], mailbox: Mailbox
 ) -> None:
-    """Send one person the mail for all the letters that still hold; raises MailServerAway and LeaseLost."""
+    """Send one person the mail for all the letters that still hold; raises LeaseLost."""
     current = _still_true(person, letters, distributions)
     if not current:
         return
     for letter in current:
         letter.renew()
-    try:
-        mailbox.open()
-        _message(person, [distributions[letter.distribution_id] for letter in current], mailbox).send()
-    except SMTPRecipientsRefused as error:
-        last = FEW_TRIES if all(code >= PERMANENT for code, _ in error.recipients.values()) else LAST_TRY
-        _put_off(current, "The mail server does not accept the address.", last)
-    except ValueError:  # a domain in letters that have no name in DNS, for one
-        _put_off(current, "No mail can be sent to the address.", 1)
-    except SMTPResponseException as error:
-        _put_off(current, f"The mail server does not take the mail: it answers {error.smtp_code}.")
-    except (SMTPException, OSError):
-        raise MailServerAway from None
-    else:
+    subject, body = _mail(person, [distributions[letter.distribution_id] for letter in current])
+    if mailbox.send(person.email, subject, body, current):
         with transaction.atomic():
             for letter in current:
                 letter.finish(sent_at=timezone.now())
@@ -158,7 +128,7 @@ def _still_true(person: ManagedUser, letters: Iterable[Letter], distributions: d
     return current
 
 
-def _message(person: ManagedUser, distributions: list[Distribution], mailbox: Any) -> EmailMessage:
+def _mail(person: ManagedUser, distributions: list[Distribution]) -> tuple[str, str]:
     names: dict[str, set[str]] = {When.NOW: set(), When.ON_DEMAND: set()}
     for row in distributions:
         names[row.when].add(str(row.app))
@@ -168,16 +138,5 @@ def _message(person: ManagedUser, distributions: list[Distribution], mailbox: An
         "on_demand": sorted(names[When.ON_DEMAND] - names[When.NOW]),
         "apps": sorted(names[When.NOW] | names[When.ON_DEMAND]),
     }
-    subject = " ".join(render_to_string("catalog/mail/apps_subject.txt", context).split())
-    body = render_to_string("catalog/mail/apps.txt", context)
-    # What machines send says so, or machines answer it.
-    headers = {"Auto-Submitted": "auto-generated"}
-    return EmailMessage(subject, body, to=[person.email], connection=mailbox, headers=headers)
-
-
-def _put_off(letters: Iterable[Letter], trouble: str, last: int = LAST_TRY) -> None:
-    for letter in letters:
-        if letter.attempt >= last:
-            letter.fail(f"{trouble} It is not tried again by itself.")
-        else:
-            letter.postpone(trouble, backoff(letter.attempt, first=60))
+    subject = render_to_string("catalog/mail/apps_subject.txt", context)
+    return subject, render_to_string("catalog/mail/apps.txt", context)

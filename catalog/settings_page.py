@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 
 from catalog import approvals
 from catalog.forms import SettingsForm
-from catalog.models import CatalogSettings, UpdateWindow
+from catalog.models import ApprovalStep, CatalogSettings, UpdateWindow
 
 
 @permission_required("catalog.change_catalogsettings", raise_exception=True)
@@ -24,6 +24,7 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "check_hours": settings.STORE_CHECK_HOURS,
+        "steps": ApprovalStep.objects.count(),
         "windows": UpdateWindow.objects.count(),
     }
     return render(request, "catalog/settings.html", context, status=422 if form.errors else 200)

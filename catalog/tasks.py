@@ -7,6 +7,7 @@ from celery import shared_task
 
 from catalog import (
     additions,
+    approver_letters,
     carrying_out,
     chasing,
     commands,
@@ -45,6 +46,8 @@ def sweep() -> None:
         nudge(write_letters, distribution_id)
     if Letter.objects.due().exists():
         nudge(send_letters)
+    if approver_letters.are_due():
+        nudge(send_approver_letters)
 
 
 @shared_task
@@ -68,6 +71,13 @@ def write_letters(distribution_id: int) -> None:
 def send_letters() -> None:
     """Send the letters that are due, some people at a time."""
     while letters.send_due():
+        pass
+
+
+@shared_task
+def send_approver_letters() -> None:
+    """Send approvers the letters that are due, some at a time."""
+    while approver_letters.send_due():
         pass
 
 

@@ -12,18 +12,17 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
-from django.views.decorators.http import require_POST
 
-from catalog import additions, approvals, policies, removal
+from catalog import additions, policies, removal
+from catalog.approval_facts import approval_of
 from catalog.distribution_tables import app_distributions
-from catalog.forms import RejectForm
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus
 from catalog.progress import progress_of
 from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
+from catalog.token_page import say_what_was_added
 from catalog.update_card import card
 from catalog.update_rows import put_numbers_on
-from catalog.token_page import say_what_was_added
 from tokens.models import Asset, ContentToken
 from vppportal.activity.models import Entry
 from vppportal.lists import Bulk, Empty, Listed, selected
@@ -56,8 +55,8 @@ def catalog(request: HttpRequest) -> HttpResponseBase:
             action_label="Apple VPP Licenses",
         ),
         file_name="app-catalog",
-        fetch=put_numbers_on,
         bulk=_bulk(request),
+        fetch=put_numbers_on,
     )
     return listed.page_or_part(title="App Catalog", actions="catalog/_more.html")
 
@@ -72,6 +71,7 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         "app": app,
         "listing": app.listing,
         "assets": assets.order_by("token__name", "pricing_param"),
+        "approval": approval_of(app, cast(User, request.user)),
         "policies": [(policies.named(name), getattr(app, name)) for name in policies.OF_AN_APP],
         "history": Entry.objects.filter(object_type="app", object_id=app.pk)[:HISTORY_SHOWN],
         "distributions": app_distributions(app),
@@ -79,52 +79,6 @@ def app(request: HttpRequest, pk: int) -> HttpResponse:
         **progress_of(app),
     }
     return render(request, "catalog/app.html", context)
-
-
-@require_POST
-@permission_required("catalog.approve_app", raise_exception=True)
-def app_approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve an app."""
-    app = get_object_or_404(App.objects.kept().select_related("listing"), pk=pk)
-    if approvals.approve(app, request.user):
-        messages.success(request, f"“{app}” is approved.")
-    else:
-        messages.info(request, f"Somebody else has decided on “{app}” already.")
-    return redirect(app)
-
-
-@require_POST
-@permission_required("catalog.approve_app", raise_exception=True)
-def apps_approve(request: HttpRequest) -> HttpResponse:
-    """Approve the selected apps."""
-    approved = approvals.approve_all(selected(request, AppFilter, app_rows()), request.user)
-    messages.success(request, f"{number(approved, 'app', 'apps')} approved.")
-    return redirect("catalog")
-
-
-@permission_required("catalog.approve_app", raise_exception=True)
-def app_reject(request: HttpRequest, pk: int) -> HttpResponse:
-    """Reject an app, with a reason."""
-    app = get_object_or_404(App.objects.kept().select_related("listing"), pk=pk)
-    form = RejectForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        if approvals.reject(app, request.user, form.cleaned_data["reason"]):
-            messages.success(request, f"“{app}” is rejected.")
-        else:
-            messages.info(request, f"Somebody else has decided on “{app}” already.")
-        return redirect(app)
-    context = {
-        "title": f"Reject “{app}”?",
-        "sentences": [
-            "The app stays in the catalog as rejected and cannot be distributed.",
-            "It can be approved later.",
-        ],
-        "form": form,
-        "verb": "Reject",
-        "back": app.get_absolute_url(),
-        "is_grave": True,
-    }
-    return render(request, "confirm.html", context, status=422 if form.errors else 200)
 
 
 @permission_required("catalog.delete_app", raise_exception=True)

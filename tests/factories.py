@@ -13,6 +13,7 @@ from factory.django import DjangoModelFactory
 from catalog.models import (
     Addition,
     App,
+    ApprovalStep,
     AppStatus,
     Command,
     CommandKind,
@@ -270,11 +271,30 @@ class AppFactory(DjangoModelFactory):
         model = App
 
     class Params:
-        pending = factory.Trait(status=AppStatus.PENDING)
+        pending = factory.Trait(
+            status=AppStatus.PENDING, waiting_since=factory.LazyFunction(lambda: timezone.now() - timedelta(hours=3))
+        )
         rejected = factory.Trait(status=AppStatus.REJECTED)
 
     listing = factory.SubFactory(ListingFactory)
     adam_id = factory.SelfAttribute("listing.adam_id")
+
+
+class ApprovalStepFactory(DjangoModelFactory):
+    """An approval step after the others, at which the members of the given groups decide."""
+
+    class Meta:
+        model = ApprovalStep
+        skip_postgeneration_save = True
+
+    name = factory.Sequence(lambda n: f"Step {n:04}")
+    position = factory.LazyFunction(lambda: ApprovalStep.objects.count() + 1)
+
+    @factory.post_generation
+    def groups(self: Any, create: bool, extracted: Any, **kwargs: Any) -> None:
+        """Let these groups decide."""
+        if extracted:
+            self.groups.add(*extracted)
 
 
 class AdditionFactory(DjangoModelFactory):

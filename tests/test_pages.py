@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from tests.factories import (
     AppFactory,
+    ApprovalStepFactory,
     AssetFactory,
     ClientUserFactory,
     ContentTokenFactory,
@@ -59,11 +60,16 @@ LEAST_ROLE = {
     "quota-edit": "Token manager",
     "quota-delete": "Token manager",
     "catalog-settings": "Token manager",
+    "approval-steps": "Token manager",
+    "approval-step-add": "Token manager",
+    "approval-step-edit": "Token manager",
+    "approval-step-move": "Token manager",
+    "approval-step-remove": "Token manager",
     "device-channel-test": "Token manager",
 }
 READ_ONLY = {
-    *("catalog", "app", "tokens", "token", "token-progress", "activity"),
-    *("installations", "line", "windows"),
+    *("catalog", "app", "approvals", "tokens", "token", "token-progress", "activity"),
+    *("installations", "line", "windows", "app-updates-card"),
     *("distributions", "distribution", "distribution-progress"),
     *("token-licenses", "token-people", "token-operations", "operation", "operation-progress"),
     *("asset-holders", "asset-quotas"),
@@ -72,13 +78,27 @@ READ_ONLY = {
 }
 POST_ONLY = {
     *("token-sync", "token-retry", "token-add-apps", "app-approve", "apps-approve"),
+    *("apps-reject", "apps-ask-again", "approval-step-move"),
+    *("app-check", "apps-update", "apps-updates", "installations-update"),
     *("distribution-start", "distribution-discard", "distribution-pause", "distribution-resume"),
     *("distribution-letters", "distributions-stop"),
     *("installations-retry", "installations-install", "installations-stop"),
     *("asset-revoke", "token-people-resend", "token-people-retire"),
     *("import-start", "import-discard", "group-people-remove", "device-channel-test"),
 }
-LISTS = ("tokens", "catalog", "distributions", "line", "windows", "groups", "people", "devices", "imports", "activity")
+LISTS = (
+    "tokens",
+    "catalog",
+    "approvals",
+    "distributions",
+    "line",
+    "windows",
+    "groups",
+    "people",
+    "devices",
+    "imports",
+    "activity",
+)
 CEILING = 14
 OF_A_FORM = {"distribution-preview", "distribution-start", "distribution-discard"}
 
@@ -104,6 +124,7 @@ def address() -> Any:
     app = AppFactory(pending=True)
     rows: dict[str, Any] = {
         "app": app,
+        "approval": ApprovalStepFactory(),
         "distribution": DistributionFactory(app=app),
         "installations": app,
         "token": token,
@@ -187,6 +208,7 @@ def test_a_list_of_300_rows_costs_no_more_queries_than_one_of_3(name: str) -> No
         for group in groups:
             token = ContentTokenFactory()
             bring_app(token)
+            AppFactory(pending=True, added_from=token)
             SyncRunFactory(token=token, running=True)
             device = DeviceFactory(owner=ManagedUserFactory(groups=[group]))
             served = InstallationFactory(device=device, in_line=True, distribution=DistributionFactory())

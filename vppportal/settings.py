@@ -145,6 +145,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "vppportal.context.portal",
+                "catalog.context.approvals",
             ],
         },
     }

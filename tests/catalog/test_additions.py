@@ -131,8 +131,9 @@ def test_the_decision_of_an_approver_is_not_undone_by_the_next_run() -> None:
     token = owner("1", "2", require_approval=True)
     store_has("1", "2")
     additions.add(token)
-    approvals.approve(App.objects.get(adam_id="1"), UserFactory())
-    approvals.reject(App.objects.get(adam_id="2"), UserFactory(), "No use for it")
+    approver = UserFactory(role="Operator")
+    approvals.approve(App.objects.get(adam_id="1"), approver)
+    approvals.reject(App.objects.get(adam_id="2"), approver, "No use for it")
     additions.add(token)
     assert outcomes(token) == {"1": Outcome.ADDED, "2": Outcome.REJECTED}
     assert dict(App.objects.values_list("adam_id", "status")) == {"1": AppStatus.AVAILABLE, "2": AppStatus.REJECTED}

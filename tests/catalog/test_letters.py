@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog import letters, tasks
+from catalog.mailbox import AWAY, FEW_TRIES, LAST_TRY
 from catalog.models import Distribution, DistributionState, Letter
 from tests import deliveries
 from tests.factories import AppFactory, DistributionFactory, ManagedUserFactory
@@ -120,7 +121,7 @@ def test_a_mail_server_that_is_away_is_waited_for(settings: Any) -> None:
     letters.write(telling(*ManagedUserFactory.create_batch(2)).pk)
     send()
     for letter in Letter.objects.all():
-        assert (letter.state, letter.last_error) == (WorkState.WAITING, letters.AWAY)
+        assert (letter.state, letter.last_error) == (WorkState.WAITING, AWAY)
         assert letter.next_attempt_at > timezone.now() + timedelta(seconds=30)
 
 
@@ -128,7 +129,7 @@ def test_an_address_that_is_refused_is_tried_again_and_then_shown(mail_server: M
     mail_server.recipient = "550 nobody here"
     row = telling(ManagedUserFactory(name="Ada"))
     letters.write(row.pk)
-    for _ in range(letters.FEW_TRIES):
+    for _ in range(FEW_TRIES):
         assert Letter.objects.get().state == WorkState.WAITING
         due_again()
         send()
@@ -157,7 +158,7 @@ def test_a_server_that_is_busy_is_asked_for_half_a_day(mail_server: MailServer) 
     letters.write(telling(ManagedUserFactory()).pk)
     send()
     assert Letter.objects.get().last_error == "The mail server does not take the mail: it answers 452."
-    Letter.objects.update(attempt=letters.LAST_TRY - 1)
+    Letter.objects.update(attempt=LAST_TRY - 1)
     due_again()
     send()
     assert Letter.objects.get().state == WorkState.FAILED

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.models import Addition, App, ApprovalPolicy, AppStatus, CatalogSettings, Outcome
+from catalog.models import Addition, App, ApprovalPolicy, CatalogSettings, Outcome
 from tests.factories import (
     AdditionFactory,
     AppFactory,
@@ -229,37 +229,6 @@ def test_an_apps_page_has_its_licenses_policies_and_history(manager: Client, tok
     assert "40 min ago" in page
 
 
-def test_approving_makes_an_app_available_and_its_rows_follow(manager: Client) -> None:
-    app = AppFactory(pending=True)
-    addition = AdditionFactory(app=app, adam_id=app.adam_id, pending=True)
-    manager.post(f"/catalog/{app.pk}/approve/")
-    addition.refresh_from_db()
-    assert (App.objects.get().status, addition.outcome) == (AppStatus.AVAILABLE, Outcome.ADDED)
-    assert Entry.objects.get().verb == "approved the app"
-
-
-def test_rejecting_needs_a_reason(manager: Client) -> None:
-    app = AppFactory(pending=True)
-    assert "Say why" in manager.post(f"/catalog/{app.pk}/reject/", {"reason": ""}).content.decode()
-    manager.post(f"/catalog/{app.pk}/reject/", {"reason": "Not needed"})
-    assert App.objects.get().status == AppStatus.REJECTED
-    assert Entry.objects.get().details == {"reason": "Not needed"}
-
-
-def test_a_second_decision_changes_nothing(manager: Client) -> None:
-    app = AppFactory()
-    page = manager.post(f"/catalog/{app.pk}/reject/", {"reason": "Late"}, follow=True).content.decode()
-    assert "Somebody else has decided" in page
-    assert App.objects.get().status == AppStatus.AVAILABLE
-
-
-def test_all_matching_apps_are_approved_at_once(manager: Client) -> None:
-    AppFactory.create_batch(2, pending=True)
-    AppFactory(rejected=True)
-    manager.post("/catalog/approve/?status=pending", {"all_matching": "1"})
-    assert App.objects.filter(status=AppStatus.AVAILABLE).count() == 2
-
-
 def test_the_settings_are_stored_and_recorded(manager: Client) -> None:
     manager.post("/catalog/settings/", {"approval": "mandatory"})
     assert CatalogSettings.load().approval == ApprovalPolicy.MANDATORY
@@ -285,7 +254,7 @@ def test_home_says_what_needs_attention(manager: Client) -> None:
         "“Stores” expires in 12 days.",
         "The last sync of “Stores” failed.",
         "“Stores”: 1 app is not found in the App Store.",
-        "1 app is waiting for approval.",
+        "1 app waits for your approval.",
         "1 app is out of licenses.",
     ):
         assert sentence in page

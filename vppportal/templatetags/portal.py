@@ -90,6 +90,7 @@ TONES = {
     "draft": PLAIN,
     "inactive": PLAIN,
     "keeps": PLAIN,
+    "later": PLAIN,
     "left": PLAIN,
     "mac_only": PLAIN,
     "offered": PLAIN,
@@ -108,6 +109,7 @@ TONES = {
 NAVIGATION = (
     ("home", "Home", "house", ""),
     ("catalog", "App Catalog", "grid", "catalog.view_app"),
+    ("approvals", "Approvals", "clipboard-check", "catalog.approve_app"),
     ("tokens", "Apple VPP Licenses", "key", "tokens.view_contenttoken"),
     ("groups", "User groups", "people", "groups.view_usergroup"),
     ("people", "People", "person", "groups.view_manageduser"),
@@ -181,17 +183,15 @@ def days_left(value: datetime) -> int:
 def navigation(context: Any) -> list[dict[str, Any]]:
     """Return the entries of the main navigation that the viewer may open."""
     request = context["request"]
-    return [
-        {
-            "url": url,
-            "label": label,
-            "icon": icon,
-            "is_current": request.path == url if name == "home" else request.path.startswith(url),
-        }
+    entries = [
+        {"name": name, "url": reverse(name), "label": label, "icon": icon}
         for name, label, icon, permission in NAVIGATION
         if not permission or request.user.has_perm(permission)
-        for url in [reverse(name)]
     ]
+    home = reverse("home")
+    around = [str(entry["url"]) for entry in entries if request.path.startswith(str(entry["url"]))]
+    current = max((url for url in around if url != home or request.path == home), key=len, default="")
+    return [{**entry, "is_current": entry["url"] == current} for entry in entries]
 
 
 @register.filter
