@@ -69,12 +69,11 @@ class Company:
         with self.portal.database():
             return ContentToken.objects.filter(name=location, synced_at__isnull=False).exists()
 
-    def app(self, *locations: str, licenses: int, adam_id: str = "") -> int:
+    def app(self, *locations: str, licenses: int, adam_id: str = "", custom: bool = False) -> int:
         """Buy licenses of one app at each location; return its key in the catalog once it is there."""
         for location in locations:
-            bought = self.simulator.tell(
-                "add-app", location=location, adamId=adam_id, count=licenses, name=f"App {location}"
-            )
+            facts = {"name": f"App {location}", "custom": custom}
+            bought = self.simulator.tell("add-app", location=location, adamId=adam_id, count=licenses, **facts)
             adam_id = bought["adamId"]
             self.sync(location)
         return int(eventually(lambda: self._app(adam_id, len(locations)), WITHIN))
