@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,12 +13,14 @@ import pytest
 import time_machine
 from django.utils import timezone
 
-from tests.factories import AppFactory, AssetFactory, ContentTokenFactory, ListingFactory
+from tests.factories import AppFactory, AssetFactory, ContentTokenFactory
 from tests.faults.test_at_once import at_once
 from tests.locations import Location
+from tests.production import PRODUCTION
 from tests.stores import LOOKUP, looked_up, outcomes, owner_of, questions
 from tokens import entries, listings, storefront, tasks
 from tokens.models import ContentToken, Listing, ListingOutcome, TokenStatus
+from vppportal.embedded import make_encryption_key, make_secret_key
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
@@ -314,6 +319,12 @@ def test_a_batch_costs_the_same_whatever_its_size(
         assert storefront.look_up() == len(public())
 
 
-def test_listings_of_the_factory_are_no_work() -> None:
-    ListingFactory()
-    assert not storefront.due().exists()
+@pytest.mark.once
+@pytest.mark.parametrize("hours", ["0", "-4", "9000"])
+def test_asking_all_the_time_or_never_stops_the_start(hours: str) -> None:
+    keys = {"SECRET_KEY": make_secret_key(), "TOKEN_ENCRYPTION_KEYS": make_encryption_key()}
+    command = [sys.executable, "-c", "from vppportal import settings"]
+    given = {**os.environ, **PRODUCTION, **keys, "STORE_CHECK_HOURS": hours}
+    ended = subprocess.run(command, env=given, capture_output=True, check=False)
+    assert ended.returncode == 1
+    assert "STORE_CHECK_HOURS must be" in ended.stderr.decode()

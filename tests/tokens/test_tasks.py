@@ -15,13 +15,14 @@ from tests.deliveries import taken
 from tests.factories import AssetFactory, ContentTokenFactory, SyncRunFactory, UserFactory
 from tests.locations import Location, assert_level, sync_now
 from tokens import listings, removal, tasks
-from tokens.models import ContentToken, SyncRun
+from tokens.models import ContentToken, Listing, SyncRun
 from tokens.signals import Changes, token_changed
 from vppportal.celery import app
 from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAST_THE_LEASE = SyncRun.lease + timedelta(seconds=1)
+CHECK_STORE = "tokens.tasks.check_store"
 SYNC, LOOK_UP, PURGE = "tokens.tasks.sync_token", "tokens.tasks.look_up_listings", "tokens.tasks.purge_token"
 
 
@@ -133,6 +134,16 @@ def test_the_sweeper_finds_everything_that_is_due(location: Location) -> None:
     listings.enroll(AssetFactory(token=token).token)
     tasks.sweep()
     assert sorted(taken()) == [(LOOK_UP, (token.pk,)), (PURGE, (deleted.pk,)), (SYNC, (run.pk,))]
+
+
+def test_the_sweeper_has_public_apps_checked_without_a_token(location: Location) -> None:
+    location.mirrored()
+    Listing.objects.update(next_attempt_at=timezone.now())
+    tasks.sweep()
+    assert list(taken()) == [(CHECK_STORE, ())]
+    tasks.check_store()
+    tasks.sweep()
+    assert list(taken()) == []
 
 
 def test_the_sweeper_finds_a_sync_whose_worker_died(location: Location) -> None:

@@ -6,47 +6,66 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('tokens', '0003_people_are_invited'),
+        ("tokens", "0003_people_are_invited"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='listing',
-            name='content_rating',
-            field=models.CharField(blank=True, default='', max_length=20),
+            model_name="listing",
+            name="content_rating",
+            field=models.CharField(blank=True, default="", max_length=20),
         ),
         migrations.AddField(
-            model_name='listing',
-            name='has_in_app_purchases',
+            model_name="listing",
+            name="has_in_app_purchases",
             field=models.BooleanField(null=True),
         ),
         migrations.AddField(
-            model_name='listing',
-            name='needs_token',
-            field=models.BooleanField(default=True, help_text='The store shows it only to a token that owns it, or was never asked without one.'),
+            model_name="listing",
+            name="needs_token",
+            field=models.BooleanField(
+                default=True,
+                help_text="It is looked up with a token that owns it: a custom app, one not on sale, one never looked up.",
+            ),
         ),
         migrations.AddField(
-            model_name='listing',
-            name='version_seen_at',
-            field=models.DateTimeField(help_text='When the portal first saw the present version.', null=True),
+            model_name="listing",
+            name="version_seen_at",
+            field=models.DateTimeField(help_text="When the portal first saw the present version.", null=True),
         ),
         migrations.CreateModel(
-            name='ListingVersion',
+            name="ListingVersion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('external_version_id', models.BigIntegerField()),
-                ('version', models.CharField(blank=True, default='', max_length=60)),
-                ('minimum_os', models.CharField(blank=True, default='', max_length=20)),
-                ('released_on', models.DateField(null=True)),
-                ('release_notes', models.TextField(blank=True, default='')),
-                ('seen_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When the store showed it to the portal first.')),
-                ('listing', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='versions', to='tokens.listing')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("external_version_id", models.BigIntegerField()),
+                ("version", models.CharField(blank=True, default="", max_length=60)),
+                ("minimum_os", models.CharField(blank=True, default="", max_length=20)),
+                ("released_on", models.DateField(null=True)),
+                ("release_notes", models.TextField(blank=True, default="")),
+                (
+                    "seen_at",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, help_text="When the store showed it to the portal first."
+                    ),
+                ),
+                (
+                    "listing",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="versions",
+                        to="tokens.listing",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-seen_at', '-pk'],
-                'constraints': [models.UniqueConstraint(fields=('listing', 'external_version_id'), name='one_row_of_a_version_of_a_listing')],
+                "ordering": ["-seen_at", "-pk"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("listing", "external_version_id"), name="one_row_of_a_version_of_a_listing"
+                    )
+                ],
             },
         ),
     ]

@@ -60,7 +60,8 @@ class Listing(Work):
     content_rating = models.CharField(max_length=20, blank=True, default="")
     has_in_app_purchases = models.BooleanField(null=True)
     needs_token = models.BooleanField(
-        default=True, help_text="The store shows it only to a token that owns it, or was never asked without one."
+        default=True,
+        help_text="It is looked up with a token that owns it: a custom app, one not on sale, one never looked up.",
     )
 
     objects = ListingQuerySet.as_manager()
