@@ -38,15 +38,18 @@ def due() -> WorkQuerySet[Listing]:
 def look_up() -> int:
     """Look up what is due, a batch of one storefront at a time; return how many apps were answered.
 
-    Two workers share the work. A store that does not answer is left alone for now.
+    Two workers share the work. A storefront that does not answer is left alone for now, and holds no other up.
     """
+    return sum(map(_look_up_in, list(due().order_by("storefront").values_list("storefront", flat=True).distinct())))
+
+
+def _look_up_in(storefront: str) -> int:
     answered = 0
     try:
-        for storefront in list(due().values_list("storefront", flat=True).distinct()):
-            while claimed := entries.claim(due().filter(storefront=storefront)):
-                answered += _look_up(claimed, storefront)
+        while claimed := entries.claim(due().filter(storefront=storefront)):
+            answered += _look_up(claimed, storefront)
     except AppleUnavailable as error:
-        log.warning("store_check_put_off", error=str(error))
+        log.warning("store_check_put_off", storefront=storefront, error=str(error))
     return answered
 
 

@@ -265,6 +265,17 @@ def test_the_store_is_left_alone_for_as_long_as_it_asks(location: Location) -> N
     assert len(questions(location.sim)) == 1
 
 
+def test_one_store_that_is_down_holds_no_other_up(make_location: Callable[..., Location]) -> None:
+    here, abroad = make_location(assets=2), make_location(assets=2)
+    known(abroad, adam_ids=here.adam_ids, region="DE", consents=("accept_region",))
+    known(here, region="US")
+    Listing.objects.update(next_attempt_at=timezone.now())
+    here.sim.control("faults", path=LOOKUP, status=500, body="down", times=3)
+    assert storefront.look_up() == 2
+    assert [question.storefront for question in questions(here.sim)] == ["de", "de", "de", "us"]
+    assert set(Listing.objects.due().values_list("storefront", flat=True)) == set()
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_store_that_answers_to_tokens_only_is_asked_with_them(location: Location, status: int) -> None:
     token = known(location)
