@@ -11,9 +11,9 @@ from typing import Final
 from django.db.models import Count
 from django.utils import timezone
 
-from catalog.models import App, Installation, Rollout, UpdateState
-from catalog.update_gathering import BEHIND, INSTALLED, ON_NEWEST, Row, gather, read, ruled
-from catalog.updates import Ruling, Verdict, held_by_pilot
+from catalog.models import App, Installation, Rollout, UpdateMode, UpdateState
+from catalog.update_gathering import BEHIND, INSTALLED, ON_NEWEST, gather, read, ruled
+from catalog.updates import Rules, Ruling, Verdict, held_by_pilot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def summary(app: App) -> Summary:
         return told
     rows = read(app.installations.filter(BEHIND)) if counts["behind"] else []
     decided = ruled(rows, timezone.now())
-    failures = Counter(row["update_details"] for row in rows if _has_failed(row, listing.external_version_id))
+    failures = Counter(row["update_details"] for row in rows if decided[row["pk"]].verdict in FAILED)
     return Summary(
         told.version,
         told.seen_at,
@@ -72,11 +72,6 @@ def summary(app: App) -> Summary:
     )
 
 
-def _has_failed(row: Row, newest: int | None) -> bool:
-    """Did the last try to get the newest version fail?"""
-    return row["update_state"] == UpdateState.FAILED and (row["update_to"] or 0) >= (newest or 0)
-
-
 def _counted(decided: Iterable[Ruling], app: App) -> list[tuple[Verdict, str, int]]:
     """Count rulings by their verdicts, with words that go on after the number: “wait for the pilot”."""
     numbers = Counter(ruling.verdict for ruling in decided)
@@ -88,6 +83,7 @@ def _counted(decided: Iterable[Ruling], app: App) -> list[tuple[Verdict, str, in
     ]
 
 
+FAILED: Final = (Verdict.RETRY, Verdict.GAVE_UP)
 PHRASES: Final[dict[Verdict, tuple[str, str]]] = {
     Verdict.UNDER_WAY: ("is being updated", "are being updated"),
     Verdict.NOT_APPROVED: ("waits for the app to be approved", "wait for the app to be approved"),
@@ -114,7 +110,15 @@ def stopped_by_pilot() -> list[App]:
     known = {app.pk: app for app in apps.select_related("listing")}
     facts = gather(known, owners=())
     now = timezone.now()
-    held = {pk: held_by_pilot(rules, facts.zone, now) for pk, rules in facts.rules.items() if rules.newest is not None}
+    held = {pk: held_by_pilot(rules, facts.zone, now) for pk, rules in facts.rules.items() if _is_undecided(rules)}
     stopped = [known[pk] for pk, ruling in held.items() if ruling and ruling.verdict == Verdict.PILOT_STOPPED]
-    waiting = Installation.objects.filter(BEHIND, app__in=stopped).values_list("app", flat=True) if stopped else ()
-    return [app for app in stopped if app.pk in set(waiting)]
+    if not stopped:
+        return []
+    behind = Installation.objects.filter(BEHIND, app__in=stopped).exclude(update_state=UpdateState.FAILED)
+    waiting = set(behind.values_list("app", flat=True).distinct())
+    return [app for app in stopped if app.pk in waiting]
+
+
+def _is_undecided(rules: Rules) -> bool:
+    """Does the pilot decide? Where somebody has stopped the roll-out, or the people decide, nobody is waited for."""
+    return rules.newest is not None and rules.mode == UpdateMode.ADMINISTRATORS and not rules.decision

@@ -36,7 +36,8 @@ def app(channel: Channel, make_location) -> App:
 
 def installed(app: App, channel: Channel) -> Installation:
     """Let a device enroll and get the app in its present version."""
-    row: Installation = InstallationFactory(app=app, device=channel.enroll(), installed=True, external_version_id=1)
+    told = {"external_version_id": 1, "confirmed_at": timezone.now()}
+    row: Installation = InstallationFactory(app=app, device=channel.enroll(), installed=True, **told)
     updating.propagate()
     settle(channel)
     assert stored(row).update_state == UpdateState.NONE
