@@ -137,11 +137,16 @@ class Company:
         with self.portal.database():
             return list(Device.objects.filter(pk__in=list(devices)).values_list("serial_number", flat=True))
 
+    def ask_to_distribute(self, app: int, submission: str = "", **audience: Any) -> requests.Response:
+        """Fill in the form and send it; return what is answered."""
+        submission = submission or str(uuid.uuid4())
+        form = {"submission": submission, "license_kind": "automatic", "when": "now", "priority": "100", **audience}
+        return self.portal.post(self.session, f"/catalog/{app}/distribute/", form)
+
     def distribute(self, app: int, **audience: Any) -> int:
         """Fill in the form, look at the preview and start; return the distribution."""
         submission = str(uuid.uuid4())
-        form = {"submission": submission, "license_kind": "automatic", "when": "now", "priority": "100", **audience}
-        preview = self.portal.post(self.session, f"/catalog/{app}/distribute/", form)
+        preview = self.ask_to_distribute(app, submission, **audience)
         assert preview.url.endswith(f"/{submission}/preview/"), preview.text[-3000:]
         self.portal.post(self.session, f"/catalog/distributions/{submission}/start/", {})
         with self.portal.database():

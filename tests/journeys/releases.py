@@ -8,6 +8,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import requests
 from celery import Celery
 
 from catalog.models import App, Command, Installation, UpdateWindow
@@ -86,6 +87,11 @@ def words(company: Company, path: str) -> str:
     """Return what is written on a page, without its tags."""
     answer = company.session.get(f"{company.portal.url}{path}", timeout=60)
     assert answer.ok, (path, answer.status_code, answer.text[-3000:])
+    return words_of(answer)
+
+
+def words_of(answer: requests.Response) -> str:
+    """Return what is written on the page of an answer, without its tags."""
     return " ".join(html.unescape(BETWEEN_TAGS.sub(" ", answer.text)).split())
 
 
