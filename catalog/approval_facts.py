@@ -17,9 +17,10 @@ ANYBODY = "anybody who may approve"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a pending app stands: the words for its step, and for those it waits for."""
+    """Where a pending app stands: its step, which one that is of how many, and whom it waits for."""
 
     step: str
+    count: str
     groups: str
 
 
@@ -41,7 +42,8 @@ class Approval:
     passages: list[Passage]
     approvers: list[str]
     """Who may give the one approval that is missing, where that belongs to no step."""
-    decisions: list[Decision]
+    others: list[Decision]
+    """What was decided beside the approvals that the passages show."""
     may_approve: bool
     may_reject: bool
     may_ask_again: bool
@@ -66,10 +68,12 @@ def approval_of(app: App, viewer: User) -> Approval:
     present, is_mine = _step_and_mine(app, viewer) if is_pending else (None, False)
     steps = list(ApprovalStep.objects.prefetch_related("groups")) if is_pending else []
     is_own = is_pending and may and (present is None or present in steps_of(viewer, steps))
+    passages = _passages(app, steps, present, decisions)
+    shown = {passage.decision for passage in passages}
     return Approval(
-        passages=_passages(app, steps, present, decisions),
+        passages=passages,
         approvers=_everybody() if is_pending and present is None else [],
-        decisions=decisions,
+        others=[decision for decision in decisions if decision not in shown],
         may_approve=is_mine,
         may_reject=is_own,
         may_ask_again=app.status == AppStatus.REJECTED and not app.deleted_at and may_ask_again(viewer),
@@ -112,8 +116,8 @@ def _passages(
 def _place(steps: Sequence[ApprovalStep], number: int) -> Place:
     if number:
         step = steps[number - 1]
-        return Place(f"{number} of {len(steps)}: {step}", _groups(step) or "nobody: the step has no approvers")
-    return Place(f"All {len(steps)} steps passed" if steps else "One approval", ANYBODY)
+        return Place(str(step), f"{number} of {len(steps)}", _groups(step) or "nobody: it has no approvers")
+    return Place("All steps passed" if steps else "One approval", "", ANYBODY)
 
 
 def _groups(step: ApprovalStep) -> str:

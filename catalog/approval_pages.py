@@ -46,7 +46,7 @@ def approval_queue(request: HttpRequest) -> HttpResponseBase:
         empty=_empty(),
         file_name="approvals",
         bulk=_bulk(request),
-        hides=() if request.user.has_perm(APPROVES) else ("actions",),
+        hides=_hidden(request),
         fetch=put_places_on,
     )
     return listed.page_or_part("catalog/approvals.html", steps=ApprovalStep.objects.count())
@@ -164,6 +164,12 @@ def _bulk(request: HttpRequest) -> list[Bulk]:
         Bulk(reverse("apps-approve"), "Approve", "check-lg"),
         Bulk(reverse("apps-reject"), "Reject", "x-lg"),
     ]
+
+
+def _hidden(request: HttpRequest) -> list[str]:
+    """Return the columns that would say nothing."""
+    hidden = [] if request.user.has_perm(APPROVES) else ["actions"]
+    return [*hidden, "waiting_since"] if request.GET.get("status") == AppStatus.REJECTED else hidden
 
 
 def _empty() -> Empty:

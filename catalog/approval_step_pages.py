@@ -94,10 +94,20 @@ def _what_removing_does(step: ApprovalStep) -> list[str]:
         f"New apps pass {number(len(left), 'step', 'steps')} then: {', '.join(left)}."
         if left
         else "No step is left then: one approval, by anybody who may approve apps, is enough.",
-        *([f"{number(waiting, 'app waits', 'apps wait')} at this step now."] if waiting else []),
-        *([f"{ready:,} of them passed all others: one more approval, by anybody who may, is enough."] if ready else []),
+        *([_who_goes_on(waiting, bool(left))] if waiting else []),
+        *(
+            [f"{ready:,} of these passed all other steps: one more approval, by anybody who may, is enough."]
+            if ready
+            else []
+        ),
         "What was approved at this step stays in the history of the apps.",
     ]
+
+
+def _who_goes_on(waiting: int, has_others: bool) -> str:
+    waits = f"{number(waiting, 'app waits', 'apps wait')} at this step now"
+    goes = "it goes" if waiting == 1 else "they go"
+    return f"{waits}; {goes} on to the next that has not approved yet." if has_others else f"{waits}."
 
 
 def _form(request: HttpRequest, form: StepForm, title: str) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from catalog.approvers import with_mine
-from catalog.models import App, AppStatus
+from catalog.models import App, ApprovalStep, AppStatus
 from catalog.rows import TYPES, app_rows
 from catalog.tables import TYPE_NAMES, Icon, kept_tokens
 from vppportal.columns import NAMED, Actions, Cell, LicenseCount, When
@@ -52,7 +52,7 @@ class ApprovalTable(tables.Table):
     step = Cell(
         "catalog/_approval_step.html", verbose_name="Step", order_by=("-is_mine", "step_position"), empty_values=()
     )
-    waiting_since = When(verbose_name="Waiting", default="")
+    waiting_since = When(verbose_name="Since", default="")
     actions = Actions("catalog/_approval_actions.html")
 
     class Meta:
@@ -78,7 +78,7 @@ class ApprovalTable(tables.Table):
         """Return where the app stands, in words."""
         if record.rejection:
             return f"Rejected: {record.rejection.reason}"
-        return str(record.place.step)
+        return ": ".join(filter(None, (record.place.count, record.place.step)))
 
 
 class ByStatus(django_filters.ChoiceFilter):
@@ -101,6 +101,9 @@ class ApprovalFilter(django_filters.FilterSet):
     whose = django_filters.ChoiceFilter(
         label="Waiting", choices=[("me", "For me")], method="by_whose", empty_label="For anybody"
     )
+    step = django_filters.ModelChoiceFilter(
+        queryset=ApprovalStep.objects.all(), method="by_step", empty_label="All", label="Step"
+    )
     status = ByStatus()
     is_custom = django_filters.TypedChoiceFilter(
         label="Type", choices=[("", "All"), *TYPES[:2]], coerce=lambda value: value == "b2b"
@@ -110,6 +113,10 @@ class ApprovalFilter(django_filters.FilterSet):
     class Meta:
         model = App
         fields: list[str] = []
+
+    def by_step(self, apps: QuerySet[App], name: str, step: ApprovalStep) -> QuerySet[App]:
+        """Keep what waits at a step."""
+        return apps.filter(step_id=step.pk)
 
     def by_whose(self, apps: QuerySet[App], name: str, value: str) -> QuerySet[App]:
         """Keep what waits for the viewer."""

@@ -61,7 +61,7 @@ def test_the_queue_shows_what_is_known_of_an_app(manager: Client) -> None:
     text = text_of(manager.get("/catalog/approvals/"))
     for fact in ("Fieldnote", "Meadow Labs", "Business, Utilities", "4+", "in-app purchases", "from 17.2", "2.99 USD"):
         assert fact in text
-    for fact in ("B2B", "250", "Head office", "3 h ago", "One approval", "Waits for you"):
+    for fact in ("B2B", "250", "Head office", "3 h ago", "One approval", "waits for <strong>you"):
         assert fact in text
 
 
@@ -88,8 +88,7 @@ def test_what_waits_for_the_viewer_comes_first_and_can_be_had_alone() -> None:
     assert listed(browser_of(ben), whose="me") == ["At the lawyers"]
     assert listed(browser_of(anna), whose="me") == ["At security"]
     text = text_of(browser_of(anna).get("/catalog/approvals/"))
-    assert "2 of 2: Lawyers" in text
-    assert "waits for Approvers of Lawyers" in text
+    assert "2 of 2, waits for Approvers of Lawyers" in text
 
 
 def test_rejected_apps_are_a_list_of_their_own_with_who_and_why(manager: Client) -> None:
@@ -103,13 +102,17 @@ def test_rejected_apps_are_a_list_of_their_own_with_who_and_why(manager: Client)
     assert "“Bad terms”" in text
 
 
-def test_the_queue_is_searched_and_filtered_by_token_and_type(manager: Client) -> None:
+def test_the_queue_is_searched_and_filtered_by_token_type_and_step(manager: Client) -> None:
     token = ContentTokenFactory()
     AppFactory(pending=True, listing__name="One", added_from=token)
     AppFactory(pending=True, listing__name="Two", listing__is_custom=True)
     assert listed(manager, q="two") == ["Two"]
     assert listed(manager, token=str(token.pk)) == ["One"]
     assert listed(manager, is_custom="b2b") == ["Two"]
+    security, _ = step("Security")
+    lawyers, _ = step("Lawyers")
+    assert listed(manager, step=str(security.pk)) == ["One", "Two"]
+    assert listed(manager, step=str(lawyers.pk)) == []
 
 
 def test_an_empty_queue_says_how_apps_come_into_it_and_leads_to_the_rejected(manager: Client) -> None:
@@ -124,7 +127,7 @@ def test_viewers_may_look_and_not_decide() -> None:
     AppFactory(pending=True, listing__name="Fieldnote")
     text = text_of(sign_in("Viewer").get("/catalog/approvals/"))
     assert "Fieldnote" in text
-    assert "Waits for you" not in text
+    assert "waits for anybody who may approve" in text
     assert "Approve" not in text.replace("Approvals", "")
 
 

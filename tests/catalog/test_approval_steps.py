@@ -137,7 +137,8 @@ def test_a_step_that_is_last_for_waiting_apps_says_so_before_it_is_removed() -> 
     approvals.approve(AppFactory(pending=True), anna)
     text = text_of(sign_in().get(f"/catalog/settings/steps/{lawyers.pk}/remove/"))
     assert "New apps pass 1 step then: Security." in text
-    assert "1 of them passed all others: one more approval, by anybody who may, is enough." in text
+    assert "1 app waits at this step now; it goes on to the next that has not approved yet." in text
+    assert "1 of these passed all other steps: one more approval, by anybody who may, is enough." in text
 
 
 def test_a_group_in_which_nobody_may_approve_is_refused_and_what_was_typed_is_kept() -> None:
