@@ -17,6 +17,9 @@ from catalog.approvers import pending, steps_without_approver, waiting_for
 from catalog.models import Addition, DeviceEvent, Distribution, Installation, InstallState, Outcome
 from catalog.rows import app_rows
 from catalog.tables import by_licenses
+from catalog.update_facts import stopped_by_pilot
+from catalog.update_gathering import GAVE_UP
+from catalog.updates import Verdict
 from tokens.diagnosis import diagnose
 from tokens.models import ClientUser, ClientUserStatus, ContentToken, SyncRun
 from vppportal.groups.models import Device
@@ -46,10 +49,11 @@ def needing_attention(viewer: PermissionsMixin | AbstractBaseUser | AnonymousUse
     may = viewer.has_perm  # type: ignore[union-attr]
     yield from _tokens()
     yield from _apps()
+    yield from _approvals(cast(User, viewer))
     yield from _installations()
+    yield from _updates()
     if may("groups.view_device"):
         yield from _devices()
-    yield from _approvals(cast(User, viewer))
     if may("groups.view_manageduser"):
         yield from _invitations()
 
@@ -85,10 +89,6 @@ def _apps() -> Iterator[Attention]:
         yield Attention("yellow", f"{number(empty, 'app is', 'apps are')} out of licenses.", url, "Show")
 
 
-def _installations() -> Iterator[Attention]:
-    of_apps = Installation.objects.filter(app__deleted_at=None)
-    failed = of_apps.filter(state=InstallState.FAILED).values_list("app", "app__listing__name")
-    counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
 def _approvals(viewer: User) -> Iterator[Attention]:
     url = reverse("approvals")
     mine = waiting_for(viewer).count()
@@ -107,6 +107,10 @@ def _approvals(viewer: User) -> Iterator[Attention]:
             yield Attention("orange", sentence, url, "Show")
 
 
+def _installations() -> Iterator[Attention]:
+    of_apps = Installation.objects.filter(app__deleted_at=None)
+    failed = of_apps.filter(state=InstallState.FAILED).values_list("app", "app__listing__name")
+    counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
     for app_id, name, count in counted if len(counted) <= NAMED else ():
         url = f"{reverse('installations', args=[app_id])}?state={InstallState.FAILED}"
         yield Attention("orange", f"“{name}” failed on {number(count, 'device', 'devices')}.", url, "Show")
@@ -117,6 +121,25 @@ def _approvals(viewer: User) -> Iterator[Attention]:
     if waiting := of_apps.filter(state=InstallState.IN_LINE).count():
         sentence = f"{number(waiting, 'installation waits', 'installations wait')} for a license."
         yield Attention("yellow", sentence, reverse("line"), "Show the line")
+
+
+def _updates() -> Iterator[Attention]:
+    stopped = stopped_by_pilot()
+    for app in stopped if len(stopped) <= NAMED else ():
+        sentence = f"The roll-out of “{app}” {app.listing.version} stopped: its pilot failed on too many devices."
+        yield Attention("orange", sentence, f"{app.get_absolute_url()}#updates", "Decide")
+    if len(stopped) > NAMED:
+        sentence = f"The roll-outs of {len(stopped):,} apps stopped: their pilots failed on too many devices."
+        yield Attention("orange", sentence, f"{reverse('catalog')}?update=pending", "Show")
+    failed = Installation.objects.filter(GAVE_UP, app__deleted_at=None).values_list("app", "app__listing__name")
+    counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
+    for app_id, name, count in counted if len(counted) <= NAMED else ():
+        url = f"{reverse('installations', args=[app_id])}?update={Verdict.GAVE_UP}"
+        yield Attention("orange", f"Updating “{name}” failed on {number(count, 'device', 'devices')}.", url, "Show")
+    if len(counted) > NAMED:
+        failures = sum(count for *_, count in counted)
+        sentence = f"{failures:,} updates of {len(counted):,} apps failed."
+        yield Attention("orange", sentence, f"{reverse('catalog')}?update=failed", "Show")
 
 
 def _devices() -> Iterator[Attention]:

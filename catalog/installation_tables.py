@@ -32,6 +32,28 @@ class Why(Cell):
         return super().render(record=record, **named) if record.reason or record.details or record.retry_at else ""
 
 
+class Version(Cell):
+    """The version a device reported, and the newest where it is behind; before the app is there the cell is empty."""
+
+    def __init__(self) -> None:
+        super().__init__("catalog/_version.html", empty_values=())
+
+    def render(self, record: Installation, **named: Any) -> Any:
+        """Return the versions."""
+        return super().render(record=record, **named) if version_of(record) else ""
+
+
+class Update(Cell):
+    """What is done about the version; where the app is not installed the cell is empty."""
+
+    def __init__(self) -> None:
+        super().__init__("catalog/_update.html", empty_values=(), orderable=False, attrs={"td": {"class": "whole-row"}})
+
+    def render(self, record: Any, **named: Any) -> Any:
+        """Return the ruling in words."""
+        return super().render(record=record, **named) if record.ruling else ""
+
+
 def installation_rows() -> QuerySet[Installation]:
     """Return installations with their app, device, owner, and the token their license comes from."""
     return Installation.objects.select_related("app__listing", "device__owner", "asset__token")
@@ -75,8 +97,8 @@ class InstallationTable(tables.Table):
     license_kind = Cell("catalog/_license.html", verbose_name="License", empty_values=())
     since = When(verbose_name="Since")
     tries = Number()
-    version = Cell("catalog/_version.html", empty_values=())
-    update = Cell("catalog/_update.html", empty_values=(), orderable=False)
+    version = Version()
+    update = Update()
 
     class Meta:
         order_by = "device"

@@ -108,6 +108,17 @@ class AddableFilter(AdditionFilter):
     token = django_filters.ModelChoiceFilter(queryset=kept_tokens, empty_label="All", label="VPP token")
 
 
+class Behind(Cell):
+    """How many devices are behind the newest version of an app; where none is the cell is empty."""
+
+    def __init__(self) -> None:
+        super().__init__("catalog/_app_behind.html", verbose_name="Updates", empty_values=(), orderable=False)
+
+    def render(self, record: Any, **named: Any) -> Any:
+        """Return the numbers that lead to the devices."""
+        return super().render(record=record, **named) if record.behind else ""
+
+
 class AppTable(tables.Table):
     """The apps of the catalog."""
 
@@ -118,7 +129,7 @@ class AppTable(tables.Table):
     is_custom = tables.Column("Type")
     platforms = tables.Column(accessor="listing__platforms", default="not known")
     version = Cell("catalog/_app_version.html", accessor="listing__version", empty_values=(), orderable=False)
-    behind = Cell("catalog/_app_behind.html", verbose_name="Updates", empty_values=(), orderable=False)
+    behind = Behind()
     total = LicenseCount(verbose_name="Licenses")
     available = LicenseCount()
     assigned = Number()

@@ -9,14 +9,16 @@ from django.utils import timezone
 from catalog.models import App, CatalogSettings, RolloutDecision, UpdateMode
 from catalog.update_facts import summary
 from catalog.update_forms import DOES_NOT_COUNT
-from catalog.updates import Verdict
+from catalog.update_gathering import gather
+from catalog.updates import Verdict, held_by_pilot
 from catalog.window_words import in_words
 from tokens.models import Listing
 
 VERSIONS_SHOWN: Final = 20
 MOVING: Final = frozenset({Verdict.UNDER_WAY, Verdict.NOW})
-HELD: Final = frozenset({Verdict.PILOT, Verdict.PILOT_STOPPED, Verdict.HALTED})
-STOPPABLE: Final = frozenset({Verdict.PILOT, Verdict.PILOT_STOPPED, Verdict.WINDOW, *MOVING, Verdict.RETRY})
+PILOT: Final = frozenset({Verdict.PILOT, Verdict.PILOT_STOPPED})
+HELD: Final = PILOT | {Verdict.HALTED}
+STOPPABLE: Final = PILOT | MOVING | {Verdict.WINDOW, Verdict.RETRY}
 
 
 def card(app: App) -> dict[str, Any]:
@@ -37,9 +39,17 @@ def card(app: App) -> dict[str, Any]:
         "may_halt": mode == UpdateMode.ADMINISTRATORS and not is_halted and bool(decided & STOPPABLE),
         "may_release": is_halted or bool(decided & HELD),
         "why_not": DOES_NOT_COUNT.get(UpdateMode(mode), ""),
+        "pilot_words": _pilot_words(app) if decided & PILOT else "",
         "window_words": in_words(app.update_window) if app.update_window else "",
         "versions": app.listing.versions.all()[:VERSIONS_SHOWN],
     }
+
+
+def _pilot_words(app: App) -> str:
+    """Return how far the pilot is, and until when the other devices wait for it."""
+    facts = gather([app.pk], owners=())
+    held = held_by_pilot(facts.rules[app.pk], facts.zone, timezone.now())
+    return held.words if held else ""
 
 
 def _is_due(listing: Listing) -> bool:

@@ -32,7 +32,13 @@ class WindowChoice(forms.ModelChoiceField):  # type: ignore[type-arg]  # generic
     """An update window, with its hours beside its name."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(UpdateWindow.objects.all(), required=False, empty_label="At any time", **kwargs)
+        super().__init__(
+            UpdateWindow.objects.all(),
+            required=False,
+            empty_label="At any time",
+            error_messages={"invalid_choice": "Choose one of the windows, or none."},
+            **kwargs,
+        )
 
     def label_from_instance(self, obj: Any) -> str:
         """Return the name and the hours."""
@@ -53,19 +59,20 @@ class UpdatesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to the 
         help_text="The devices of its people update first.",
     )
     pilot_hours = forms.IntegerField(
-        label="The others follow after",
+        label="Hours until the others follow",
         required=False,
         min_value=1,
         max_value=MOST_HOURS,
-        help_text="Hours after the first of these devices was sent the version; at least one of them must have it.",
+        help_text="Counted from when the first of these devices was sent the version; at least one of them must have it"
+        " by then.",
     )
     pilot_failure_percent = forms.IntegerField(
-        label="As long as failures stay under",
+        label="As long as failures stay under (percent)",
         required=False,
         min_value=0,
         max_value=100,
-        help_text="Percent of these devices. At this share or above the roll-out stops until somebody decides;"
-        " with 0 the first failure stops it.",
+        help_text="Of these devices. At this share or above the roll-out stops until somebody decides; with 0 the first"
+        " failure stops it.",
     )
 
     class Meta:

@@ -9,20 +9,23 @@ from django.utils import timezone
 
 from catalog.models import App, Installation
 from catalog.update_facts import PHRASES, rulings
-from catalog.update_gathering import BEHIND, FAILED, GAVE_UP, UPDATING, read, ruled
+from catalog.update_gathering import BEHIND, FAILED, GAVE_UP, INSTALLED, NOT_COMPARABLE, UPDATING, read, ruled
 from catalog.updates import Ruling, Verdict
 
+NO_NEWEST: Final = Q(app__listing__external_version_id=None)
 BEHIND_AT_ALL, FAILED_AT_ALL = "behind", "failed"
 CHOICES: Final = [
     (BEHIND_AT_ALL, "Behind the newest version"),
     (FAILED_AT_ALL, "Failed at all"),
     *((one.value, one.label) for one in Verdict if one in PHRASES),
+    (Verdict.UNKNOWN, Verdict.UNKNOWN.label),
 ]
 """How installations are found by their update: by a condition of the database, or else by why they wait."""
 CONDITIONS: Final[dict[str, Q]] = {
     BEHIND_AT_ALL: BEHIND,
     FAILED_AT_ALL: FAILED,
     Verdict.UNDER_WAY: UPDATING,
+    Verdict.UNKNOWN: INSTALLED & (Q(external_version_id=None) | NO_NEWEST | NOT_COMPARABLE),
 }
 OF_APPS: Final = [("pending", "Devices are behind"), ("failed", "Failed on devices"), ("none", "Nothing to update")]
 

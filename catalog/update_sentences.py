@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from catalog.update_facts import PHRASES
+from catalog.update_facts import FAILED, PHRASES
 from catalog.updates import Verdict
 from vppportal.wording import number
 
 DEVICES: Final = ("device", "devices")
 LATER: Final = (Verdict.NOT_APPROVED, Verdict.UNREACHABLE, Verdict.PAUSED, Verdict.OS_TOO_OLD)
 """What keeps an update from being sent even to who asks for it by hand; it follows once that is over."""
-NEVER: Final = (Verdict.UNDER_WAY, Verdict.END_USERS)
-FAILED: Final = (Verdict.RETRY, Verdict.GAVE_UP)
+NEVER: Final = {
+    Verdict.UNDER_WAY: ("device is being updated already", "devices are being updated already"),
+    Verdict.END_USERS: (
+        "device is left to its person: App Settings let the people decide on updates",
+        "devices are left to their people: App Settings let the people decide on updates",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,10 @@ def _sentences(numbers: Mapping[Verdict, int], reached: int, later: int) -> list
             " or pilot groups, and whether or not updates are automatic or a roll-out was stopped."
         )
     if failed := sum(numbers.get(one, 0) for one in FAILED):
-        sentences.append(f"On {number(failed, *DEVICES)} of these updating failed before; it is tried again.")
+        sentences.append(f"On {failed:,} of these devices updating failed before; it is tried again.")
     if later:
         sentences.append(f"Not at once on {number(later, *DEVICES)}: {_told(numbers, LATER)}. There it follows later.")
-    sentences += [f"{_told(numbers, (one,))}." for one in NEVER if numbers.get(one)]
+    sentences += [f"{number(numbers[one], *words)}." for one, words in NEVER.items() if numbers.get(one)]
     return sentences or ["No device that has it is behind the newest version, as far as devices have told."]
 
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from catalog.models import Addition, App, ApprovalPolicy, CatalogSettings, Outcome
+from catalog.models import Addition, App, Outcome
 from tests.factories import (
     AdditionFactory,
     AppFactory,
@@ -22,7 +22,6 @@ from tests.factories import (
 )
 from tests.signed_in import LIST, sign_in
 from tokens.models import ContentToken
-from vppportal.activity.models import Entry
 
 pytestmark = pytest.mark.django_db
 
@@ -227,12 +226,6 @@ def test_an_apps_page_has_its_licenses_policies_and_history(manager: Client, tok
     assert "Remove app on: Selective wipe" in page
     assert "“No”" in page
     assert "40 min ago" in page
-
-
-def test_the_settings_are_stored_and_recorded(manager: Client) -> None:
-    manager.post("/catalog/settings/", {"approval": "mandatory"})
-    assert CatalogSettings.load().approval == ApprovalPolicy.MANDATORY
-    assert Entry.objects.get().object_name == "App Settings"
 
 
 def test_home_leads_to_the_first_token(manager: Client) -> None:

@@ -135,14 +135,16 @@ def pill(row: models.Model, field: str = "status") -> SafeString:
 @register.simple_tag
 def status_pill(value: str, label: str) -> SafeString:
     """Return a pill for a status that is no field of a row."""
-    tone = TONES.get(value, PLAIN)
     return format_html(
-        '<span class="badge pill bg-{}-lt"><i class="bi bi-{} text-{}" aria-hidden="true"></i> {}</span>',
-        tone,
-        ICONS[tone],
-        tone,
-        label,
+        '<span class="badge pill bg-{}-lt">{} {}</span>', TONES.get(value, PLAIN), status_icon(value), label
     )
+
+
+@register.simple_tag
+def status_icon(value: str) -> SafeString:
+    """Return the icon of a status alone, where a sentence beside it says more than its word."""
+    tone = TONES.get(value, PLAIN)
+    return format_html('<i class="bi bi-{} text-{}" aria-hidden="true"></i>', ICONS[tone], tone)
 
 
 @register.simple_tag
