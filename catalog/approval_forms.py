@@ -43,7 +43,7 @@ class ManyReasonForm(ReasonForm):
         super().__init__(sent if "confirmed" in sent else None, initial={**chosen, "confirmed": "yes"})
 
 
-class GroupChoices(forms.ModelMultipleChoiceField):
+class GroupChoices(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # generic to the type checker only
     """Groups of accounts, each with how many approvers are in it."""
 
     widget = forms.CheckboxSelectMultiple

@@ -18,7 +18,7 @@ from vppportal.lists import Search
 from vppportal.templatetags.portal import spaced
 
 
-def approval_rows(viewer: User) -> QuerySet[App]:
+def approval_rows(viewer: User) -> QuerySet[Any]:
     """Return the apps that wait for a decision or were rejected, with whether they wait for this person."""
     undecided = app_rows().exclude(status=AppStatus.AVAILABLE)
     return with_mine(undecided.select_related("added_from"), viewer)
@@ -114,10 +114,10 @@ class ApprovalFilter(django_filters.FilterSet):
         model = App
         fields: list[str] = []
 
-    def by_step(self, apps: QuerySet[App], name: str, step: ApprovalStep) -> QuerySet[App]:
+    def by_step(self, apps: QuerySet[Any], name: str, step: ApprovalStep) -> QuerySet[Any]:
         """Keep what waits at a step."""
         return apps.filter(step_id=step.pk)
 
-    def by_whose(self, apps: QuerySet[App], name: str, value: str) -> QuerySet[App]:
+    def by_whose(self, apps: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
         """Keep what waits for the viewer."""
         return apps.filter(is_mine=True)

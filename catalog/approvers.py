@@ -59,7 +59,7 @@ def pending() -> QuerySet[App]:
     return App.objects.kept().filter(status=AppStatus.PENDING)
 
 
-def with_step(apps: QuerySet[App], steps: QuerySet[ApprovalStep] | None = None) -> QuerySet[App]:
+def with_step(apps: QuerySet[App], steps: QuerySet[ApprovalStep] | None = None) -> QuerySet[Any]:
     """Annotate apps with the step they wait at: the first, of all or of `steps`, not approved in their present round.
 
     None where there is no such step: then one approval by anybody who may is what is missing.
@@ -72,11 +72,11 @@ def with_step(apps: QuerySet[App], steps: QuerySet[ApprovalStep] | None = None) 
     )
 
 
-def with_mine(apps: QuerySet[App], user: User) -> QuerySet[App]:
+def with_mine(apps: QuerySet[App], user: User) -> QuerySet[Any]:
     """Annotate apps with their step and with whether they wait for this person."""
-    if not user.has_perm(APPROVES):
-        return with_step(apps).annotate(is_mine=Value(False))
-    return with_step(apps).annotate(is_mine=ExpressionWrapper(_is_for(user), output_field=BooleanField()))
+    is_mine = ExpressionWrapper(_is_for(user), output_field=BooleanField()) if user.has_perm(APPROVES) else Value(False)
+    rows: QuerySet[Any] = with_step(apps).annotate(is_mine=is_mine)
+    return rows
 
 
 def waiting_for(user: User) -> QuerySet[App]:
