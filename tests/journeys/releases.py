@@ -56,9 +56,10 @@ class Releases:
             return Counter(rows.values_list("external_version_id", flat=True))
 
     def reaches(self, versions: dict[int, int], within: float = WITHIN) -> None:
-        """Wait until devices have these versions, and the portal knows that from their lists."""
+        """Wait until the portal knows from their lists that devices have these versions, and see that it is true."""
+        wanted = Counter(versions)
         try:
-            eventually(lambda: self.on_devices() == self.as_told() == Counter(versions), within, every=0.2)
+            eventually(lambda: self.as_told() == wanted and self.on_devices() == wanted, within, every=0.2)
         except AssertionError as error:
             with self.company.portal.database():
                 rows = list(
