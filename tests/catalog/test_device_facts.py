@@ -34,7 +34,7 @@ def asked() -> Command:
 
 def tells(device: Device, status: str = "Acknowledged", **facts: Any) -> Device:
     """Let a device answer the question; return it as it is known then."""
-    told(answer(asked(), status, **({"QueryResponses": facts} if facts else {})))
+    told(answer(asked(), status, QueryResponses=facts) if facts else answer(asked(), status))
     return Device.objects.get(pk=device.pk)
 
 

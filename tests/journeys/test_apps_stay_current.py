@@ -32,7 +32,8 @@ def company(
 
 def before_of(releases: Releases) -> int:
     """Return the one version that is on all devices so far, once the portal knows it."""
-    (version,) = eventually(lambda: releases.on_devices() == releases.as_told() and releases.on_devices(), WITHIN)
+    eventually(lambda: releases.on_devices() == releases.as_told(), WITHIN)
+    (version,) = releases.on_devices()
     return version
 
 
