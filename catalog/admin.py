@@ -8,8 +8,11 @@ from django.http import HttpRequest
 from catalog.models import (
     Addition,
     App,
+    ApprovalStep,
+    ApproverLetter,
     CatalogSettings,
     Command,
+    Decision,
     DeviceEvent,
     Distribution,
     Installation,
@@ -33,6 +36,26 @@ class AdditionAdmin(ReadOnlyAdmin):
     list_select_related = ["token"]
     search_fields = ["=adam_id", "token__name"]
     show_full_result_count = False
+
+
+@admin.register(ApprovalStep)
+class ApprovalStepAdmin(ReadOnlyAdmin):
+    list_display = ["position", "name"]
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyAdmin):
+    list_display = ["app", "kind", "step_name", "by_name", "at", "round", "reason"]
+    list_filter = ["kind"]
+    list_select_related = ["app__listing"]
+    search_fields = ["=app__adam_id", "app__listing__name", "by_name"]
+
+
+@admin.register(ApproverLetter)
+class ApproverLetterAdmin(ReadOnlyAdmin):
+    list_display = ["user", "state", "told_until", "next_attempt_at", "last_error"]
+    list_filter = ["state"]
+    list_select_related = ["user"]
 
 
 @admin.register(Distribution)
