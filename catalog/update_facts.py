@@ -47,7 +47,7 @@ def rulings(installations: Iterable[Installation]) -> dict[int, Ruling]:
 def summary(app: App) -> Summary:
     """Return how far an app's devices are with its newest version; only what is behind is loaded."""
     listing = app.listing
-    rollout = app.rollouts.filter(external_version_id=listing.external_version_id).first()
+    rollout = app.rollouts.filter(external_version_id=listing.external_version_id or 0).first()
     counts = app.installations.aggregate(
         total=Count("pk", filter=INSTALLED),
         on_newest=Count("pk", filter=ON_NEWEST),

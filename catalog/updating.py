@@ -135,7 +135,7 @@ def _start_rollouts(apps: Iterable[App], now: datetime) -> None:
         [
             Rollout(
                 app=app,
-                external_version_id=app.listing.external_version_id,
+                external_version_id=app.listing.external_version_id or 0,
                 version=app.listing.version,
                 started_at=now,
             )

@@ -48,7 +48,7 @@ def update_of(row: Installation) -> Command:
 
 def stored(row: Installation | Command) -> Installation:
     """Return an installation, or a command's, as it is stored now."""
-    pk = row.pk if isinstance(row, Installation) else row.installation_id
+    pk = row.pk if isinstance(row, Installation) else row.installation_id or 0
     return Installation.objects.select_related("app__listing", "device").get(pk=pk)
 
 

@@ -265,7 +265,7 @@ def test_many_devices_cost_as_many_queries_as_a_few() -> None:
 
 
 def test_those_who_ask_during_a_pass_get_one_more_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    passes = []
+    passes: list[int] = []
 
     def propagate() -> int:
         passes.append(len(passes))
