@@ -19,7 +19,7 @@ from catalog.rows import app_rows
 from catalog.tables import by_licenses
 from catalog.update_facts import stopped_by_pilot
 from catalog.update_gathering import GAVE_UP
-from catalog.updates import Verdict
+from catalog.update_rows import FAILED_FOR_GOOD
 from tokens.diagnosis import diagnose
 from tokens.models import ClientUser, ClientUserStatus, ContentToken, SyncRun
 from vppportal.groups.models import Device
@@ -134,7 +134,7 @@ def _updates() -> Iterator[Attention]:
     failed = Installation.objects.filter(GAVE_UP, app__deleted_at=None).values_list("app", "app__listing__name")
     counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
     for app_id, name, count in counted if len(counted) <= NAMED else ():
-        url = f"{reverse('installations', args=[app_id])}?update={Verdict.GAVE_UP}"
+        url = f"{reverse('installations', args=[app_id])}?update={FAILED_FOR_GOOD}"
         yield Attention("orange", f"Updating “{name}” failed on {number(count, 'device', 'devices')}.", url, "Show")
     if len(counted) > NAMED:
         failures = sum(count for *_, count in counted)

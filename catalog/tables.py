@@ -21,6 +21,7 @@ from vppportal.lists import Search
 from vppportal.templatetags.portal import spaced
 
 TYPE_NAMES = dict(TYPES)
+ON_WIDE_SCREENS = {"th": {"class": "text-end wide-only"}, "td": {"class": "text-end font-tabular wide-only"}}
 LEFT = [("none_left", "None left"), ("left", "Some left"), ("unlimited", "Unlimited")]
 
 
@@ -43,7 +44,7 @@ class AdditionTable(tables.Table):
     total = LicenseCount(verbose_name="Total License")
     available = LicenseCount(verbose_name="Available License")
     assigned = Number()
-    retired = Number(attrs={"th": {"class": "text-end wide-only"}, "td": {"class": "text-end font-tabular wide-only"}})
+    retired = Number(attrs=ON_WIDE_SCREENS)
     settled_at = When(verbose_name="Added Time", default="not yet")
     outcome = Pill()
     comment = Cell("catalog/_comment.html", verbose_name="Comments", orderable=False)
@@ -133,7 +134,7 @@ class AppTable(tables.Table):
     total = LicenseCount(verbose_name="Licenses")
     available = LicenseCount()
     assigned = Number()
-    token_count = Number(verbose_name="Tokens")
+    token_count = Number(verbose_name="Tokens", attrs=ON_WIDE_SCREENS)
     status = Pill()
     added_at = When(verbose_name="Added")
 

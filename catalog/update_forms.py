@@ -49,7 +49,9 @@ class UpdatesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to the 
     """When and to whom new versions of an app are sent. What belongs to a pilot counts only where one is chosen."""
 
     update_window = WindowChoice(
-        label="Update window", help_text="Hours in which updates are sent, in the time zone of each device."
+        label="Update window",
+        help_text="Hours in which updates are sent, in the time zone of each device; windows are kept under App"
+        " Catalog, More, Update windows.",
     )
     rollout = forms.ChoiceField(label="Roll-out", choices=ROLLOUTS, widget=forms.RadioSelect)
     pilot_group = forms.ModelChoiceField(

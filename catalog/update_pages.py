@@ -84,8 +84,8 @@ def app_halt(request: HttpRequest, pk: int) -> HttpResponse:
     told = summary(app)
     behind = sum(count for *_, count in told.by_verdict)
     sentences = [
-        f"{number(behind, 'device is', 'devices are')} behind. None of them is sent {_version(app)} by itself any more,"
-        " not even devices of the pilot group.",
+        f"{number(behind, 'device is', 'devices are')} behind. None of them is sent {_version(app)} by itself any more"
+        f"{', not even those of the pilot group' if app.pilot_group else ''}.",
         f"{number(told.on_newest, 'device has', 'devices have')} the version and keep it: nothing takes it back.",
         "What was sent already may still be carried out. An update by hand stays possible.",
         "A newer version is a roll-out of its own, and is not stopped by this.",
@@ -105,7 +105,7 @@ def app_release(request: HttpRequest, pk: int) -> HttpResponse:
     failed = sum(count for _words, count in told.failures)
     sentences = [
         f"{number(waiting, 'device that waits is', 'devices that wait are')} sent {_version(app)}"
-        " without waiting for the pilot group any longer.",
+        f"{' without waiting for the pilot group any longer' if app.pilot_hours is not None else ' again'}.",
         *([f"On {number(failed, 'device', 'devices')} updating failed so far."] if failed else []),
         *([f"It is still sent in the window “{app.update_window}” only."] if app.update_window else []),
     ]

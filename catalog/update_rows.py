@@ -9,21 +9,22 @@ from django.utils import timezone
 
 from catalog.models import App, Installation
 from catalog.update_facts import PHRASES, rulings
-from catalog.update_gathering import BEHIND, FAILED, GAVE_UP, INSTALLED, NOT_COMPARABLE, UPDATING, read, ruled
+from catalog.update_gathering import BEHIND, GAVE_UP, INSTALLED, NOT_COMPARABLE, UPDATING, read, ruled
 from catalog.updates import Ruling, Verdict
+from tokens.many import Keys
 
 NO_NEWEST: Final = Q(app__listing__external_version_id=None)
-BEHIND_AT_ALL, FAILED_AT_ALL = "behind", "failed"
+BEHIND_AT_ALL, FAILED_FOR_GOOD = "behind", "failed"
 CHOICES: Final = [
     (BEHIND_AT_ALL, "Behind the newest version"),
-    (FAILED_AT_ALL, "Failed at all"),
+    (FAILED_FOR_GOOD, "Failed for good"),
     *((one.value, one.label) for one in Verdict if one in PHRASES),
     (Verdict.UNKNOWN, Verdict.UNKNOWN.label),
 ]
 """How installations are found by their update: by a condition of the database, or else by why they wait."""
 CONDITIONS: Final[dict[str, Q]] = {
     BEHIND_AT_ALL: BEHIND,
-    FAILED_AT_ALL: FAILED,
+    FAILED_FOR_GOOD: GAVE_UP,
     Verdict.UNDER_WAY: UPDATING,
     Verdict.UNKNOWN: INSTALLED & (Q(external_version_id=None) | NO_NEWEST | NOT_COMPARABLE),
 }
@@ -35,7 +36,7 @@ def by_update(installations: QuerySet[Installation], value: str) -> QuerySet[Ins
     if value in CONDITIONS:
         return installations.filter(CONDITIONS[value])
     decided = decisions(installations)
-    return installations.filter(pk__in=[pk for pk, ruling in decided.items() if ruling.verdict == value])
+    return installations.filter(pk__in=Keys(pk for pk, ruling in decided.items() if ruling.verdict == value))
 
 
 def apps_by_update(apps: QuerySet[App], value: str) -> QuerySet[App]:
@@ -67,7 +68,7 @@ def put_numbers_on(apps: list[Any]) -> None:
         .values("app")
         .annotate(behind=Count("pk"), failed=Count("pk", filter=GAVE_UP))
     )
-    found = {row["app"]: row for row in counted}
+    found: dict[int, Any] = {row["app"]: row for row in counted}
     for app in apps:
         numbers = found.get(app.pk, {})
         app.behind, app.update_failures = numbers.get("behind", 0), numbers.get("failed", 0)

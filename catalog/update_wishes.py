@@ -10,6 +10,7 @@ from django.db.models import ProtectedError, QuerySet
 
 from catalog.models import App, UpdateWindow
 from catalog.window_words import in_words
+from tokens.many import Keys
 from vppportal.activity.models import Actor, record, record_each
 from vppportal.work import nudge
 
@@ -59,7 +60,7 @@ def store_for(apps: QuerySet[App], rules: dict[str, Any], by: Actor) -> int:
     """Give many apps the same rules; return how many are kept."""
     with transaction.atomic():
         rows = list(apps.select_related("listing").order_by("pk").select_for_update(of=("self",), no_key=True))
-        App.objects.filter(pk__in=[app.pk for app in rows]).update(**rules)
+        App.objects.filter(pk__in=Keys(app.pk for app in rows)).update(**rules)
         record_each(by, "changed the update rules of", rows, fields=sorted(rules))
         nudge(PROPAGATE)
     return len(rows)

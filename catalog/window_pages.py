@@ -93,8 +93,8 @@ def window_delete(request: HttpRequest, pk: int) -> HttpResponse:
     if users:
         sentences = [
             f"{_told(users)} {'updates' if len(users) == 1 else 'update'} in this window.",
-            "Choose another window for them, or none, and delete it then. Without a window they would update at any"
-            " time, which should not happen by the way.",
+            "Choose another window there, or none, and delete this one then; “Update rules” in the App Catalog does"
+            " that for many apps at once. An app that lost its window by the way would update at any time.",
         ]
     else:
         sentences = [f"It is open {in_words(window)}. No app uses it."]

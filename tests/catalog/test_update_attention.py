@@ -41,9 +41,10 @@ def test_updates_that_failed_for_good_lead_to_their_devices() -> None:
     app = released()
     gave_up(app)
     gave_up(app, update_retry_at=timezone.now() + timedelta(hours=1))
-    url = f"/catalog/{app.pk}/installations/?update=gave_up"
-    assert said() == {"Updating “Fieldnote” failed on 1 device.": url}
-    assert sign_in("Viewer").get(url).context["list"].count == 1
+    gave_up(app, device__unenrolled_at=timezone.now())
+    url = f"/catalog/{app.pk}/installations/?update=failed"
+    assert said() == {"Updating “Fieldnote” failed on 2 devices.": url}
+    assert sign_in("Viewer").get(url).context["list"].count == 2
 
 
 def test_failed_updates_of_many_apps_are_one_line_that_leads_to_the_apps() -> None:

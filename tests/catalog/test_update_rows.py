@@ -47,6 +47,7 @@ def one_of_each(app: App) -> None:
     behind(app, device__name="for another platform", device__platform="tvOS")
     on_the_way(app, device__name="under way")
     gave_up(app, device__name="failed")
+    gave_up(app, device__name="failed and gone", device__unenrolled_at=timezone.now())
     gave_up(app, device__name="again", update_tries=1, update_retry_at=again)
     InstallationFactory(app=app, in_line=True, device__name="no app yet")
 
@@ -58,13 +59,13 @@ def names(app: App, value: str) -> set[str]:
 @pytest.mark.parametrize(
     ("value", "found"),
     [
-        ("behind", {"waits", "old OS", "gone", "under way", "failed", "again"}),
-        ("failed", {"failed", "again"}),
+        ("behind", {"waits", "old OS", "gone", "under way", "failed", "failed and gone", "again"}),
+        ("failed", {"failed", "failed and gone"}),
         (Verdict.UNDER_WAY, {"under way"}),
         (Verdict.GAVE_UP, {"failed"}),
         (Verdict.RETRY, {"again"}),
         (Verdict.OS_TOO_OLD, {"old OS"}),
-        (Verdict.UNREACHABLE, {"gone"}),
+        (Verdict.UNREACHABLE, {"gone", "failed and gone"}),
         (Verdict.APP_OFF, {"waits"}),
         (Verdict.UNKNOWN, {"told none", "for another platform"}),
     ],
@@ -146,7 +147,8 @@ def test_apps_are_found_by_their_updates(value: str, found: list[str]) -> None:
 
 def test_a_file_of_the_catalog_has_the_number_of_devices_behind(app: App) -> None:
     behind(app)
-    text = b"".join(sign_in("Viewer").get("/catalog/?export=csv").streaming_content).decode()
+    answer: Any = sign_in("Viewer").get("/catalog/?export=csv")
+    text = b"".join(answer.streaming_content).decode()
     assert "Version,Updates" in text
     assert ",2.4.1,1," in text
 
