@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
+from catalog.forms import SettingsForm
 from catalog.models import (
     Addition,
     App,
@@ -17,6 +18,8 @@ from catalog.models import (
     Distribution,
     Installation,
     Reconciliation,
+    Rollout,
+    UpdateWindow,
 )
 from vppportal.readonly import ReadOnlyAdmin
 
@@ -75,6 +78,21 @@ class InstallationAdmin(ReadOnlyAdmin):
     show_full_result_count = False
 
 
+@admin.register(UpdateWindow)
+class UpdateWindowAdmin(ReadOnlyAdmin):
+    list_display = ["name", "kind", "weekdays", "date", "start", "end"]
+    list_filter = ["kind"]
+    search_fields = ["name"]
+
+
+@admin.register(Rollout)
+class RolloutAdmin(ReadOnlyAdmin):
+    list_display = ["app", "version", "external_version_id", "started_at", "decision", "decided_by", "decided_at"]
+    list_filter = ["decision"]
+    list_select_related = ["app__listing", "decided_by"]
+    search_fields = ["=app__adam_id", "app__listing__name"]
+
+
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
     list_display = ["app", "state", "asked_at", "planned_at", "next_attempt_at", "last_error"]
@@ -102,7 +120,8 @@ class DeviceEventAdmin(ReadOnlyAdmin):
 
 @admin.register(CatalogSettings)
 class CatalogSettingsAdmin(admin.ModelAdmin):
-    list_display = ["__str__", "approval"]
+    form = SettingsForm
+    list_display = ["__str__", "approval", "update_mode", "time_zone"]
 
     def has_delete_permission(self, request: HttpRequest, obj: CatalogSettings | None = None) -> bool:
         return False

@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from catalog.models import CatalogSettings
 from tests.factories import UpdateWindowFactory
@@ -54,3 +55,10 @@ def test_the_page_says_how_often_the_store_is_asked_and_leads_to_the_windows(set
     assert '<a class="ms-auto" href="/catalog/windows/">Update windows (1)</a>' in text
     settings.STORE_CHECK_HOURS = 1.0
     assert "every 1 hour;" in text_of(sign_in().get("/catalog/settings/"))
+
+
+def test_the_administration_takes_no_time_zone_nobody_knows(admin_client: Client) -> None:
+    typed = {**GIVEN, "time_zone": "Berlin"}
+    text = text_of(admin_client.post("/admin/catalog/catalogsettings/add/", typed))
+    assert "There is no time zone “Berlin”." in text
+    assert not CatalogSettings.objects.exists()
