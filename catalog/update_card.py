@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Final
 
 from django.utils import timezone
@@ -15,6 +16,7 @@ from catalog.window_words import in_words
 from tokens.models import Listing
 
 VERSIONS_SHOWN: Final = 20
+LONGEST_WAIT: Final = timedelta(minutes=10)
 MOVING: Final = frozenset({Verdict.UNDER_WAY, Verdict.NOW})
 PILOT: Final = frozenset({Verdict.PILOT, Verdict.PILOT_STOPPED})
 HELD: Final = PILOT | {Verdict.HALTED}
@@ -53,5 +55,6 @@ def _pilot_words(app: App) -> str:
 
 
 def _is_due(listing: Listing) -> bool:
-    """Is the App Store about to be asked?"""
-    return listing.is_open and listing.next_attempt_at <= timezone.now()
+    """Is the App Store about to be asked? A listing that is due for long is one that no usable token can look up."""
+    now = timezone.now()
+    return listing.is_open and now - LONGEST_WAIT < listing.next_attempt_at <= now

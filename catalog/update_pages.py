@@ -19,7 +19,6 @@ from catalog.update_facts import summary
 from catalog.update_forms import UpdatesForm
 from catalog.update_sentences import ByHand
 from catalog.updates import Verdict
-from tokens import listings
 from vppportal.wording import number
 
 DISTRIBUTES: Final = "catalog.distribute_app"
@@ -52,8 +51,10 @@ def app_updates_card(request: HttpRequest, pk: int) -> HttpResponse:
 def app_check(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask the App Store now whether there is a new version."""
     app = _app(pk)
-    listings.check_now([app.adam_id])
-    messages.info(request, "The App Store is asked. What it says appears under “Updates”.")
+    if update_wishes.check(app, request.user):
+        messages.info(request, "The App Store is asked. What it says appears under “Updates”.")
+    else:
+        messages.info(request, "The App Store is being asked already.")
     return redirect(app)
 
 

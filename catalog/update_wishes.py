@@ -1,4 +1,4 @@
-"""What administrators decide about updates: windows, and the rules of each app. What follows is looked at at once."""
+"""What administrators decide about updates: windows and the rules of each app. What follows is looked at at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models import ProtectedError, QuerySet
 
 from catalog.models import App, UpdateWindow
 from catalog.window_words import in_words
+from tokens import listings
 from tokens.many import Keys
 from vppportal.activity.models import Actor, record, record_each
 from vppportal.work import nudge
@@ -44,6 +45,15 @@ def remove_window(window: UpdateWindow, by: Actor) -> bool:
     except (ProtectedError, IntegrityError):
         return False
     return True
+
+
+def check(app: App, by: Actor) -> bool:
+    """Have the App Store asked about an app now; return False where that is being done at this moment."""
+    with transaction.atomic():
+        asked = listings.check_now([app.adam_id])
+        if asked:
+            record(by, "asked the App Store about", app)
+    return bool(asked)
 
 
 def store(app: App, changed: list[str], by: Actor) -> None:

@@ -147,6 +147,22 @@ def test_asking_the_store_makes_the_listing_due(app: App, operator: Client) -> N
     assert "The App Store is asked." in text
     assert "is being asked" in text
     assert Listing.objects.get().next_attempt_at <= timezone.now()
+    assert Entry.objects.get().verb == "asked the App Store about"
+
+
+def test_a_listing_that_nobody_can_look_up_is_not_said_to_be_asked_about_for_ever(app: App) -> None:
+    Listing.objects.update(state="waiting", next_attempt_at=timezone.now() - timedelta(days=2))
+    text = card(app)
+    assert "is being asked" not in text
+    assert "data-polls" not in text
+    assert "Check now" in text
+
+
+def test_what_a_worker_is_asking_about_is_not_asked_about_twice(app: App, operator: Client) -> None:
+    Listing.objects.update(state="running", lease_until=timezone.now() + timedelta(minutes=1))
+    text = text_of(operator.post(f"/catalog/{app.pk}/updates/check/", follow=True))
+    assert "The App Store is being asked already." in text
+    assert not Entry.objects.exists()
 
 
 def test_the_rules_of_an_app_are_changed_and_recorded(app: App, operator: Client) -> None:
