@@ -92,7 +92,8 @@ def _send(keys: Sequence[int]) -> int:
     now = timezone.now()
     with transaction.atomic():
         locked = Installation.objects.filter(pk__in=keys).order_by("pk").select_for_update(of=("self",))
-        fresh = {row.pk: row for row in locked.select_related("device", "app__listing")}
+        known = locked.select_related("device", "app__listing")
+        fresh = {row.pk: row for row in known.defer("app__listing__description", "app__listing__release_notes")}
         allowed = ruled(read(Installation.objects.filter(BEHIND, pk__in=fresh)), now)
         # Another command may be under way, like one that takes over what its person installed.
         busy = set(Command.objects.open().filter(installation__in=fresh).values_list("installation", flat=True))

@@ -31,17 +31,20 @@ def ask() -> int:
     """
     since = timezone.now() - TRUE_FOR
     is_old = Q(confirmed_at=None) | Q(confirmed_at__lt=since)
-    old = Installation.objects.filter(INSTALLED, is_old, device=OuterRef("pk"))
-    asked = Command.objects.filter(device=OuterRef("pk"), kind=CommandKind.MANAGED_LIST)
+    is_reached = Q(device__unenrolled_at=None, device__wiped_at=None, device__retired_at=None)
+    asked = Command.objects.filter(device=OuterRef("device"), kind=CommandKind.MANAGED_LIST)
     # A device that says nothing of an app is asked as seldom as the others.
-    recently = asked.filter(payload=list_payload(), created_at__gt=since, enrollment_id=OuterRef("enrollment_id"))
+    recently = asked.filter(
+        payload=list_payload(), created_at__gt=since, enrollment_id=OuterRef("device__enrollment_id")
+    )
     devices = (
-        Device.objects.enrolled()
-        .filter(Exists(old), wiped_at=None, retired_at=None)
+        Installation.objects.filter(INSTALLED, is_old, is_reached)
+        .exclude(device__enrollment_id="")
         .exclude(Exists(asked.filter(state__in=OPEN_STATES)))
         .exclude(Exists(recently))
-        .order_by("pk")
-        .values_list("pk", "enrollment_id")[:AT_ONCE]
+        .order_by("device_id")
+        .values_list("device_id", "device__enrollment_id")
+        .distinct()[:AT_ONCE]
     )
     with transaction.atomic():
         return commands.enqueue(
