@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import unescape
 from typing import Any
 
@@ -219,6 +220,15 @@ def test_all_matching_rejected_apps_are_asked_for_again(manager: Client) -> None
 def test_choosing_nothing_is_told(manager: Client) -> None:
     for name in ("approve", "reject", "ask-again"):
         assert "Choose at least one app." in text_of(manager.post(f"/catalog/approvals/{name}/", follow=True))
+
+
+def test_one_app_is_decided_on_in_its_row_without_being_counted_as_ticked(manager: Client) -> None:
+    app = AppFactory(pending=True)
+    page = " ".join(manager.get("/catalog/approvals/?q=App").content.decode().split())
+    assert 'formaction="/catalog/approvals/reject/?q=App" title="Reject"' in page
+    # What is ticked is counted by the inputs of this name.
+    assert len(re.findall(r'<input[^>]*name="selected"', page)) == 1
+    assert len(re.findall(rf'<button[^>]*name="selected" value="{app.pk}"', page)) == 2
 
 
 # --- The app's page ---------------------------------------------------------------------------------------------------
