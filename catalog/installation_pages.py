@@ -26,6 +26,7 @@ from catalog.installation_tables import (
 )
 from catalog.models import UNWANTED, App, Installation, InstallState
 from catalog.progress import progress_of
+from catalog.update_gathering import UPDATING
 from catalog.update_rows import put_rulings_on
 from vppportal.chosen import ChosenForm
 from vppportal.lists import Bulk, Empty, Listed, selected
@@ -48,6 +49,7 @@ def installations(request: HttpRequest, pk: int) -> HttpResponseBase:
     context = {"app": app, **progress}
     if request.headers.get("HX-Target") == "progress":
         return render(request, "catalog/_progress.html", context)
+    is_moving = progress["is_under_way"] or app.installations.filter(UPDATING).exists()
     listed = Listed(
         request,
         InstallationTable,
@@ -55,7 +57,7 @@ def installations(request: HttpRequest, pk: int) -> HttpResponseBase:
         installation_rows().filter(app=app),
         empty=Empty("On no device yet", "Nobody has sent this app to anybody so far.", icon="phone"),
         file_name="installations",
-        working="Devices appear here as soon as the plan is made." if progress["is_under_way"] else "",
+        working="Devices appear here as soon as the plan is made." if is_moving else "",
         bulk=_bulk(request, app, progress["counts"]),
         fetch=put_rulings_on,
     )

@@ -16,10 +16,10 @@ from django.views.decorators.http import require_POST
 
 from catalog import update_wishes, updating
 from catalog.installation_pages import back_to_list, chosen_installations, list_address
-from catalog.models import App, Installation
+from catalog.models import App, CatalogSettings, Installation, UpdateMode
 from catalog.rows import app_rows
 from catalog.tables import AppFilter
-from catalog.update_forms import ManyRulesForm
+from catalog.update_forms import DOES_NOT_COUNT, ManyRulesForm
 from catalog.update_pages import CHANGES, DISTRIBUTES, say_what_is_updated
 from catalog.update_rows import decisions
 from catalog.update_sentences import ByHand
@@ -69,9 +69,11 @@ def apps_updates(request: HttpRequest) -> HttpResponse:
         changed = update_wishes.store_for(apps, form.rules, request.user)
         messages.success(request, f"The update rules of {number(changed, *APPS)} are saved.")
         return redirect("catalog")
+    mode = CatalogSettings.load().update_mode
+    why_not = [f"“Update automatically”: {DOES_NOT_COUNT[UpdateMode(mode)]}"] if mode in DOES_NOT_COUNT else []
     context = {
         "title": f"Update rules of {number(count, *APPS)}",
-        "sentences": [f"What is chosen here holds for {number(count, *APPS)} from the moment it is saved."],
+        "sentences": [f"What is chosen here holds for {number(count, *APPS)} from the moment it is saved.", *why_not],
         "form": form,
         "verb": "Save",
         "back": reverse("catalog"),

@@ -117,6 +117,12 @@ def test_chosen_apps_are_given_the_same_rules_after_asking_which(app: App) -> No
     assert Entry.objects.filter(verb="changed the update rules of").count() == 2
 
 
+def test_where_the_switch_does_not_count_the_page_says_so(app: App) -> None:
+    CatalogSettings.objects.create(pk=1, update_mode="end_users")
+    text = send("/catalog/update-rules/", app)
+    assert "“Update automatically”: Does not count now: in App Settings the people decide on their devices." in text
+
+
 def test_what_is_not_chosen_stays_as_each_app_has_it(app: App) -> None:
     App.objects.update(update_window=UpdateWindowFactory(), update_automatically=False)
     send("/catalog/update-rules/", app, automatic="keep", window="any", confirmed="yes")

@@ -15,8 +15,8 @@ from catalog.models import App, Installation
 from catalog.update_facts import summary
 from catalog.update_rows import CHOICES, by_update
 from catalog.updates import Verdict
-from tests.catalog.versions import behind, current, gave_up, on_the_way, released
-from tests.factories import InstallationFactory, ManagedUserFactory, UserGroupFactory
+from tests.catalog.versions import NEW, behind, current, gave_up, on_the_way, released
+from tests.factories import CommandFactory, InstallationFactory, ManagedUserFactory, UserGroupFactory
 from tests.signed_in import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -121,6 +121,22 @@ def test_device_and_person_show_what_is_done_about_versions(app: App) -> None:
 def test_a_devices_page_refreshes_itself_while_an_app_is_updated(app: App) -> None:
     row = on_the_way(app)
     assert "data-polls" in text_of(sign_in("Viewer").get(f"/devices/{row.device_id}/"))
+
+
+def test_a_devices_commands_tell_updates_from_installations(app: App) -> None:
+    row = behind(app)
+    install = {"device": row.device, "kind": "InstallApplication", "installation": row}
+    CommandFactory(**install, state="done", status="acknowledged")
+    CommandFactory(**install, updates_to=NEW)
+    text = text_of(sign_in("Viewer").get(f"/devices/{row.device_id}/"))
+    assert text.count("> Update app") == text.count("> Install app") == 1
+
+
+def test_the_list_refreshes_itself_while_an_update_is_under_way(app: App) -> None:
+    behind(app)
+    assert "data-polls" not in text_of(page(app))
+    on_the_way(app)
+    assert text_of(page(app)).count("data-polls") == 1
 
 
 def test_the_catalog_says_how_many_devices_are_behind_and_how_old_the_knowledge_is(app: App) -> None:
