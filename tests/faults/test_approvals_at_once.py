@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from catalog import approval_steps, approvals
@@ -17,11 +19,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_two_who_approve_the_same_step_at_once_are_one_approval() -> None:
     (security, anna), _ = step("Security"), step("Lawyers")
     ben, apps = approver(*security.groups.all()), AppFactory.create_batch(20, pending=True)
-    results = at_once(
+    results: list[Any] = at_once(
         lambda: approvals.approve_all(App.objects.all(), anna),
         lambda: approvals.approve_all(App.objects.all(), ben),
     )
-    assert sum(len(result.passed) for result in results) == len(apps)  # type: ignore[attr-defined]
+    assert sum(len(result.passed) for result in results) == len(apps)
     assert Decision.objects.count() == Entry.objects.count() == len(apps)
     assert App.objects.filter(status=AppStatus.PENDING).count() == len(apps)
 

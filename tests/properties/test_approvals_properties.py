@@ -87,7 +87,7 @@ def test_what_waits_for_somebody_is_what_that_person_may_approve(
         people = [approver(*(groups[one] for one in members[number])) for number in range(PEOPLE - 1)]
         people.append(UserFactory(role="Viewer"))
         tokens = [ContentTokenFactory(uploaded_by=people[0]), None]
-        apps = [AppFactory(pending=True, added_from=token) for token in tokens]
+        apps: list[App] = [AppFactory(pending=True, added_from=token) for token in tokens]
         for event in events:
             happen(event, people, apps, groups)
         agree(people, apps)
