@@ -221,3 +221,15 @@ def test_a_device_with_nothing_is_deleted_at_once(device: Device, operator: Clie
     assert "holds no licenses" in text_of(operator.get(f"/devices/{device.pk}/delete/"))
     operator.post(f"/devices/{device.pk}/delete/")
     assert not Device.objects.exists()
+
+
+def test_the_page_tells_the_system_and_the_time_zone_and_how_old_that_is() -> None:
+    device = DeviceFactory(enrolled=True, os_version="26.1", time_zone="Asia/Tokyo", facts_at=timezone.now())
+    page = sign_in().get(f"/devices/{device.pk}/").content.decode()
+    assert "iOS / iPadOS 26.1" in page
+    assert "Asia/Tokyo" in page
+    assert "told <time" in page
+    Device.objects.update(time_zone="", facts_at=None)
+    page = unescape(sign_in().get(f"/devices/{device.pk}/").content.decode())
+    assert "not told: the portal's counts" in page
+    assert "told <time" not in page
