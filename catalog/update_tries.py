@@ -1,7 +1,8 @@
-"""How far the update of an installed app is: it begins, is taken, comes to nothing, or is there. One row in memory."""
+"""How far the update of an installed app is: it begins, is taken, comes to nothing, or is there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -22,6 +23,7 @@ WRITTEN: Final = (
 MOST_TRIES: Final = 3
 FIRST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_PAUSE: Final = timedelta(hours=6)
+AT_ONCE: Final = 500
 
 
 def begin(row: Installation, newest: int, at: datetime) -> None:
@@ -54,7 +56,23 @@ def fail(row: Installation, at: datetime, words: str, *, may_help_again: bool) -
     row.is_update_requested = row.is_update_requested and not is_over
 
 
+def begin_anew(row: Installation) -> None:
+    """Let it be tried again at once, and more than once; one try that failed counts until the version is there."""
+    row.update_tries = min(row.update_tries, 1)
+    row.update_state, row.update_since, row.update_retry_at, row.update_details = UpdateState.NONE, None, None, ""
+
+
+def call_back(row: Installation) -> None:
+    """Let it be as if the present try had not begun; those before count on."""
+    row.update_state, row.update_since, row.update_details = UpdateState.NONE, None, ""
+
+
 def forget(row: Installation) -> None:
     """Forget all about updating the app: the version is there, or the app is not."""
     row.update_state, row.update_to, row.update_since = UpdateState.NONE, None, None
     row.update_tries, row.update_retry_at, row.update_details, row.is_update_requested = 0, None, "", False
+
+
+def write(rows: Sequence[Installation]) -> None:
+    """Store how far the updates of these locked rows are."""
+    Installation.objects.bulk_create(rows, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=WRITTEN)

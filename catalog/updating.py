@@ -12,17 +12,16 @@ from typing import Final
 
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from catalog import commands, mdm, update_tries, versions_told
+from catalog import calling_back, commands, mdm, update_tries, versions_told
 from catalog.models import (
     App,
     AppStatus,
     CatalogSettings,
     Command,
     CommandKind,
-    CommandStatus,
     Installation,
     Rollout,
     RolloutDecision,
@@ -32,7 +31,7 @@ from catalog.models import (
 from catalog.update_gathering import BEHIND, GAVE_UP, NEWEST, UPDATING, read, ruled
 from catalog.updates import Verdict
 from vppportal.activity.models import Actor, record
-from vppportal.work import WorkState, nudge
+from vppportal.work import nudge
 
 AT_ONCE: Final = 500
 PROPAGATE: Final = "catalog.tasks.propagate_updates"
@@ -65,7 +64,7 @@ def propagate() -> int:
     """
     allowed = plan(timezone.now())
     sent = sum(_send(allowed[start : start + AT_ONCE]) for start in range(0, len(allowed), AT_ONCE))
-    call_back_halted()
+    calling_back.call_back()
     versions_told.look_after_updates()
     versions_told.ask()
     return sent
@@ -101,13 +100,8 @@ def _send(keys: Sequence[int]) -> int:
         for row in rows:
             update_tries.begin(row, row.app.listing.external_version_id or 0, now)
         _start_rollouts({row.app_id: row.app for row in rows if not row.is_update_requested}.values(), now)
-        _write(rows)
+        update_tries.write(rows)
         return commands.enqueue(map(_command, rows)) if rows else 0
-
-
-def _write(rows: Sequence[Installation]) -> None:
-    fields = update_tries.WRITTEN
-    Installation.objects.bulk_create(rows, AT_ONCE, update_conflicts=True, unique_fields=["pk"], update_fields=fields)
 
 
 def _command(row: Installation) -> Command:
@@ -140,7 +134,7 @@ def _start_rollouts(apps: Iterable[App], now: datetime) -> None:
                 version=app.listing.version,
                 started_at=now,
             )
-            for app in apps
+            for app in sorted(apps, key=lambda app: app.pk)  # in one order everywhere: nobody waits in a circle
         ],
         AT_ONCE,
         ignore_conflicts=True,
@@ -150,7 +144,8 @@ def _start_rollouts(apps: Iterable[App], now: datetime) -> None:
 def update_now(installations: QuerySet[Installation], by: Actor) -> int:
     """Update chosen installations that are behind whatever windows and pilots say; return how many.
 
-    Tries that failed do not count any more. Where the people decide on updates, nothing is sent by hand either.
+    Of tries that failed only one counts on: a pilot is not well before it has the version. Where the people decide on
+    updates, nothing is sent by hand either.
     """
     if CatalogSettings.load().update_mode == UpdateMode.END_USERS:
         return 0
@@ -159,9 +154,9 @@ def update_now(installations: QuerySet[Installation], by: Actor) -> int:
         locked = behind.exclude(UPDATING).order_by("pk").select_for_update(of=("self",))
         rows = list(locked)
         for row in rows:
-            update_tries.forget(row)
+            update_tries.begin_anew(row)
             row.is_update_requested = True
-        _write(rows)
+        update_tries.write(rows)
         numbers = Counter(row.app_id for row in rows)
         for app in App.objects.filter(pk__in=numbers).select_related("listing"):
             record(by, "asked to update", app, devices=numbers[app.pk])
@@ -180,7 +175,7 @@ def halt(app: App, by: Actor) -> bool:
     What devices have been sent cannot be called back; what still waits to be sent is.
     """
     is_new = _decide(app, RolloutDecision.HALTED, "stopped the roll-out of", by)
-    call_back_halted()
+    calling_back.call_back(app)
     return is_new
 
 
@@ -197,36 +192,3 @@ def _decide(app: App, decision: RolloutDecision, verb: str, by: Actor) -> bool:
         record(by, verb, app, version=app.listing.version)
         nudge(PROPAGATE)
     return True
-
-
-def call_back_halted() -> int:
-    """Cancel updates of stopped roll-outs that were not handed to the MDM server yet; return how many.
-
-    Those that somebody asked for by hand go on. A pass does it, too: one that had just begun when the roll-out was
-    stopped may have stored some more.
-    """
-    now = timezone.now()
-    halted = Rollout.objects.filter(app=OuterRef("installation__app"), external_version_id=OuterRef("updates_to"))
-    queued = Command.objects.open().filter(updates_to__isnull=False, status=CommandStatus.QUEUED)
-    queued = queued.filter(Q(lease_until=None) | Q(lease_until__lt=now), installation__is_update_requested=False)
-    unsent = queued.filter(Exists(halted.filter(decision=RolloutDecision.HALTED)))
-    keys = list(unsent.order_by("pk").values_list("installation", flat=True)[:AT_ONCE])
-    if not keys:
-        return 0
-    with transaction.atomic():
-        locked = Installation.objects.filter(pk__in=keys).order_by("pk").select_for_update(of=("self",))
-        rows = {row.pk: row for row in locked}
-        free = dict(
-            queued.filter(installation__in=rows)
-            .order_by("pk")
-            .select_for_update(of=("self",))
-            .values_list("pk", "installation")
-        )
-        Command.objects.filter(pk__in=free).update(
-            state=WorkState.DONE, status=CommandStatus.CANCELLED, answered_at=now, lease_until=None
-        )
-        called_back = [rows[pk] for pk in free.values() if pk is not None and update_tries.is_awaited(rows[pk])]
-        for row in called_back:
-            update_tries.forget(row)
-        _write(called_back)
-    return len(free)
