@@ -41,6 +41,8 @@ BEHIND: Final = INSTALLED & Q(external_version_id__lt=NEWEST) & ~NOT_COMPARABLE
 ON_NEWEST: Final = INSTALLED & Q(external_version_id__gte=NEWEST) & ~NOT_COMPARABLE
 FAILED: Final = BEHIND & Q(update_state=UpdateState.FAILED, update_to__gte=NEWEST)
 """Installations whose last try to get the newest version failed."""
+HAS_FAILED: Final = BEHIND & Q(update_tries__gt=0, update_to__gte=NEWEST)
+"""The same, also while it is tried again."""
 GAVE_UP: Final = FAILED & Q(update_retry_at=None)
 UNDER_WAY: Final = INSTALLED & Q(update_state=UpdateState.UNDER_WAY)
 UPDATING: Final = BEHIND & UNDER_WAY
@@ -155,7 +157,10 @@ def _rules(app: App, settings: CatalogSettings, rollout: Rollout | None, pilot: 
 
 
 def _pilots(apps: dict[int, App], groups: dict[int, int]) -> dict[int, Pilot]:
-    """Return how far the pilot devices are; those that get another platform's build say nothing."""
+    """Return how far the pilot devices are; those that get another platform's build say nothing.
+
+    One that failed has failed until it has the version: the others must not slip through while it is tried again.
+    """
     if not groups:
         return {}
     piloted = Installation.objects.filter(INSTALLED, app__in=groups, device__owner__groups=F("app__pilot_group"))
@@ -165,7 +170,7 @@ def _pilots(apps: dict[int, App], groups: dict[int, int]) -> dict[int, Pilot]:
         .annotate(
             number=Count("pk", filter=~NOT_COMPARABLE),
             done=Count("pk", filter=ON_NEWEST),
-            failed=Count("pk", filter=FAILED),
+            failed=Count("pk", filter=FAILED | HAS_FAILED),
         )
     )
     return {row["app"]: Pilot(row["number"], row["done"], row["failed"]) for row in counted}

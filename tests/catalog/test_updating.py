@@ -169,6 +169,37 @@ def test_a_pilot_that_fails_stops_the_roll_out() -> None:
     assert stored(other).update_state == UpdateState.UNDER_WAY
 
 
+@pytest.mark.parametrize("state", [UpdateState.FAILED, UpdateState.UNDER_WAY])
+def test_a_pilot_that_failed_lets_nobody_through_while_it_is_tried_again(state: UpdateState) -> None:
+    app = released()
+    _, (well, failing) = piloted(app, 2)
+    behind(app)
+    updating.propagate()
+    Installation.objects.filter(pk=well.pk).update(external_version_id=NEW, update_state="", update_to=None)
+    Installation.objects.filter(pk=failing.pk).update(
+        update_state=state, update_tries=1, update_retry_at=timezone.now() + timedelta(minutes=5)
+    )
+    Rollout.objects.update(started_at=timezone.now() - timedelta(days=3))
+    assert updating.propagate() == 0
+
+
+def test_a_pilot_that_failed_and_is_updated_by_hand_lets_nobody_through_before_it_is_there() -> None:
+    app = released()
+    _, (well, failing) = piloted(app, 2)
+    other = behind(app)
+    updating.propagate()
+    Installation.objects.filter(pk=well.pk).update(external_version_id=NEW, update_state="", update_to=None)
+    told(answer(update_of(failing), "Error", **refusal(12031)))
+    Rollout.objects.update(started_at=timezone.now() - timedelta(days=3))
+    updating.update_now(Installation.objects.filter(pk=failing.pk), None)
+    assert updating.propagate() == 1
+    assert update_of(failing)
+    assert updating.propagate() == 0
+    Installation.objects.filter(pk=failing.pk).update(external_version_id=NEW, update_state="", update_tries=0)
+    assert updating.propagate() == 1
+    assert update_of(other)
+
+
 def test_updating_by_hand_skips_windows_pilots_and_switches() -> None:
     portal(update_mode=UpdateMode.OFF)
     app = released(update_automatically=False)
@@ -182,12 +213,12 @@ def test_updating_by_hand_skips_windows_pilots_and_switches() -> None:
     assert not Rollout.objects.exists()
 
 
-def test_updating_by_hand_forgets_tries_that_failed() -> None:
+def test_updating_by_hand_tries_again_what_was_given_up() -> None:
     row = behind(update_state=UpdateState.FAILED, update_to=NEW, update_tries=3, update_details="It is full.")
     assert updating.propagate() == 0
     assert updating.update_now(Installation.objects.all(), None) == 1
     assert updating.propagate() == 1
-    assert (stored(row).update_tries, stored(row).update_details) == (0, "")
+    assert (stored(row).update_tries, stored(row).update_details) == (1, "")
 
 
 def test_updating_by_hand_reaches_only_what_is_behind_and_not_under_way() -> None:
