@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -16,7 +16,6 @@ from catalog.models import Command, CommandKind, Installation
 from catalog.moves import Moves
 from catalog.update_gathering import INSTALLED, UNDER_WAY
 from catalog.update_tries import is_awaited
-from vppportal.groups.models import Device
 from vppportal.work import OPEN_STATES
 
 AT_ONCE: Final = 500
@@ -64,11 +63,7 @@ def look_after_updates() -> int:
     One of which nothing was heard for two weeks has come to nothing.
     """
     now = timezone.now()
-    is_over = Q(update_since__lt=now - AT_WORK_FOR)
-    lost = Installation.objects.filter(UNDER_WAY).filter(is_over | Q(device__in=Device.objects.enrolled().order_by()))
-    lost = lost.exclude(Exists(Command.objects.open().filter(installation=OuterRef("pk"))))
-    lists = Command.objects.open().filter(device=OuterRef("device"), kind=CommandKind.MANAGED_LIST)
-    keys = list(lost.exclude(Exists(lists)).order_by("pk").values_list("pk", flat=True)[:AT_ONCE])
+    keys = _lost(now)[:AT_ONCE]
     if not keys:
         return 0
     asked: dict[int, timedelta] = {}
@@ -87,3 +82,19 @@ def look_after_updates() -> int:
         moves.save()
         commands.ask_for_lists(asked)
     return len(keys)
+
+
+def _lost(now: datetime) -> list[int]:
+    """Return the installations whose update is under way while nothing is open that will tell of it.
+
+    Compared here: a database that does not know yet how many commands were just stored would take far longer.
+    """
+    is_reached = Q(device__unenrolled_at=None) & ~Q(device__enrollment_id="")
+    under_way = Installation.objects.filter(UNDER_WAY).filter(is_reached | Q(update_since__lt=now - AT_WORK_FOR))
+    rows = list(under_way.order_by("pk").values_list("pk", "device_id"))
+    if not rows:
+        return []
+    waiting = Command.objects.open().order_by()
+    busy = set(waiting.filter(installation__isnull=False).values_list("installation_id", flat=True))
+    asked = set(waiting.filter(kind=CommandKind.MANAGED_LIST).values_list("device_id", flat=True))
+    return [pk for pk, device_id in rows if pk not in busy and device_id not in asked]
