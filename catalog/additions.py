@@ -257,10 +257,11 @@ def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> 
 
 
 def _choices(token: ContentToken) -> dict[str, Any]:
-    """Return what an app takes over from the token that brings it: whether it waits for approval, and the policies."""
+    """Return what an app takes over from the token that brings it: whether it waits, its uploader, and the policies."""
     waits = CatalogSettings.load().requires_approval(token)
     return {
         "status": AppStatus.PENDING if waits else AppStatus.AVAILABLE,
         "waiting_since": timezone.now() if waits else None,
+        "brought_by_id": token.uploaded_by_id,
         **{name: getattr(token, name) for name in POLICY_FIELDS},
     }

@@ -149,8 +149,8 @@ def _cases(apps: QuerySet[App], by: User, result: Result) -> list[_Case]:
             result.refused[Refusal.OTHERS] += 1
         else:
             others = [given.get((app.pk, other.pk)) for other in steps if other is not step]
-            uploader = app.added_from.uploaded_by_id if app.added_from else None
-            is_alone = len(steps) > 1 and uploader == by.pk and set(others) == {by.pk}
+            uploaders = {app.brought_by_id, app.added_from.uploaded_by_id if app.added_from else None}
+            is_alone = len(steps) > 1 and by.pk in uploaders and set(others) == {by.pk}
             cases.append(_Case(app, step, lacking[1] if lacking[1:] else None, is_alone))
     return cases
 

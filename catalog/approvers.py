@@ -91,7 +91,8 @@ def _is_for(user: User) -> Q:
     own = ApprovalStep.objects.filter(groups__in=user.groups.all())
     by_others = ApprovalStep.objects.exclude(pk=Coalesce(OuterRef("step_id"), 0)).exclude(Exists(_given(by=user)))
     several = ApprovalStep.objects.filter(position__gt=1)
-    is_alone = Q(Exists(several), ~Q(Exists(by_others)), added_from__uploaded_by=user)
+    is_uploader = Q(brought_by=user) | Q(added_from__uploaded_by=user)
+    is_alone = Q(Exists(several), ~Q(Exists(by_others)), is_uploader)
     is_own_step = Q(step_id=None) | Q(step_id__in=own.values("pk"))
     return Q(is_own_step, ~is_alone, status=AppStatus.PENDING)
 

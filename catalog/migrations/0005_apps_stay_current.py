@@ -120,6 +120,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='app',
+            name='brought_by',
+            field=models.ForeignKey(editable=False, help_text='Who had uploaded the token that brought it, also when the token is renewed by others or deleted.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+        ),
+        migrations.AddField(
+            model_name='app',
             name='waiting_since',
             field=models.DateTimeField(editable=False, help_text='Since when it waits for the approvers of its present step.', null=True),
         ),

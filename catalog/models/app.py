@@ -39,6 +39,14 @@ class App(Policies):
     added_at = models.DateTimeField(default=timezone.now)
     added_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+")
     added_from = models.ForeignKey(ContentToken, models.SET_NULL, null=True, blank=True, related_name="apps_added")
+    brought_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        help_text="Who had uploaded the token that brought it, also when the token is renewed by others or deleted.",
+    )
     deleted_at = models.DateTimeField(
         null=True, editable=False, help_text="When it was deleted; the row goes when no device has it any more."
     )

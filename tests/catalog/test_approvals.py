@@ -7,12 +7,14 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from catalog import approval_steps, approvals
+from catalog import additions, approval_steps, approvals
 from catalog.approvals import Refusal, Result
 from catalog.approvers import waiting_for
 from catalog.models import Addition, App, AppStatus, Decision, DecisionKind, Outcome, Reconciliation
 from tests.catalog.approvers import approver, step
+from tests.catalog.stock import owner, store_has
 from tests.factories import AdditionFactory, AppFactory, ContentTokenFactory, UserFactory
+from tokens.models import ContentToken
 from vppportal.activity.models import Entry
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +186,31 @@ def test_the_uploader_of_the_token_is_not_the_only_approver_of_several_steps() -
     assert refusals(approvals.approve(app, anna)) == {Refusal.ALONE: 1}
     assert status_of(app) == AppStatus.PENDING
     assert approvals.approve(app, ben).settled == [app]
+
+
+@pytest.mark.parametrize("what", ["renewed by somebody else", "deleted"])
+def test_who_had_uploaded_the_token_stays_that_whatever_becomes_of_it(what: str) -> None:
+    (_, anna), (lawyers, _) = step("Security"), step("Lawyers")
+    anna.groups.add(*lawyers.groups.all())
+    token = owner("1", uploaded_by=anna, require_approval=True)
+    store_has("1")
+    additions.add(token)
+    app = App.objects.get()
+    if what == "deleted":
+        token.delete()
+    else:
+        ContentToken.objects.update(uploaded_by=approver())
+    approvals.approve(app, anna)
+    assert not waiting_for(anna).exists()
+    assert refusals(approvals.approve(app, anna)) == {Refusal.ALONE: 1}
+
+
+def test_who_renewed_the_token_is_not_the_only_approver_either() -> None:
+    (_, anna), (lawyers, _) = step("Security"), step("Lawyers")
+    anna.groups.add(*lawyers.groups.all())
+    app = AppFactory(pending=True, brought_by=approver(), added_from=ContentTokenFactory(uploaded_by=anna))
+    approvals.approve(app, anna)
+    assert refusals(approvals.approve(app, anna)) == {Refusal.ALONE: 1}
 
 
 def test_the_uploader_may_give_the_last_approval_where_somebody_else_gave_one() -> None:

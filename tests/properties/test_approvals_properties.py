@@ -67,8 +67,9 @@ def approve(by: User, app: App) -> None:
     given = Decision.objects.filter(app=app, round=now.approval_round, kind=DecisionKind.APPROVED)
     assert set(given.exclude(step=None).values_list("step", flat=True)) >= {step.pk for step in steps}
     assert not steps or own or given.filter(by=by, step=None).exists()
-    if len(steps) > 1 and now.added_from:
-        assert set(given.values_list("by", flat=True)) != {now.added_from.uploaded_by_id}
+    if len(steps) > 1:
+        uploader = now.added_from.uploaded_by_id if now.added_from else now.brought_by_id
+        assert set(given.values_list("by", flat=True)) != {uploader}
 
 
 def agree(people: list[User], apps: list[App]) -> None:
@@ -88,6 +89,7 @@ def test_what_waits_for_somebody_is_what_that_person_may_approve(
         people.append(UserFactory(role="Viewer"))
         tokens = [ContentTokenFactory(uploaded_by=people[0]), None]
         apps: list[App] = [AppFactory(pending=True, added_from=token) for token in tokens]
+        apps.append(AppFactory(pending=True, brought_by=people[0]))
         for event in events:
             happen(event, people, apps, groups)
         agree(people, apps)
