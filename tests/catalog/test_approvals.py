@@ -223,10 +223,21 @@ def test_the_uploader_may_give_the_last_approval_where_somebody_else_gave_one() 
 def test_with_one_step_or_none_the_uploader_may_approve() -> None:
     anna = approver()
     first, second = AppFactory.create_batch(2, pending=True, added_from=ContentTokenFactory(uploaded_by=anna))
+    assert set(waiting_for(anna)) == {first, second}
     assert approvals.approve(first, anna).settled == [first]
     security, _ = step("Security")
     anna.groups.add(*security.groups.all())
+    assert list(waiting_for(anna)) == [second]
     assert approvals.approve(second, anna).settled == [second]
+
+
+def test_where_only_one_step_is_left_the_uploader_may_give_the_missing_approval() -> None:
+    (_, anna), (lawyers, _) = step("Security"), step("Lawyers")
+    app = AppFactory(pending=True, added_from=ContentTokenFactory(uploaded_by=anna))
+    approvals.approve(app, anna)
+    approval_steps.remove(lawyers, anna)
+    assert list(waiting_for(anna)) == [app]
+    assert approvals.approve(app, anna).settled == [app]
 
 
 def test_the_uploader_may_reject_what_he_alone_has_approved() -> None:
