@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.contrib import messages
@@ -57,7 +58,7 @@ def approval_queue(request: HttpRequest) -> HttpResponseBase:
 def app_approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve an app."""
     app = _app(pk)
-    _say(request, approvals.approve(app, _user(request)), "approved", app)
+    _say(request, approvals.approve(app, _user(request), _seen_at(request)), "approved", app)
     return redirect(app)
 
 
@@ -77,7 +78,7 @@ def app_ask_again(request: HttpRequest, pk: int) -> HttpResponse:
 @permission_required(APPROVES, raise_exception=True)
 def apps_approve(request: HttpRequest) -> HttpResponse:
     """Approve the selected apps."""
-    _say(request, approvals.approve_all(_chosen(request), _user(request)), "approved")
+    _say(request, approvals.approve_all(_chosen(request), _user(request), _seen_at(request)), "approved")
     return redirect(_queue(request))
 
 
@@ -161,7 +162,7 @@ def _bulk(request: HttpRequest) -> list[Bulk]:
     if not request.user.has_perm(APPROVES):
         return []
     return [
-        Bulk(reverse("apps-approve"), "Approve", "check-lg"),
+        Bulk(reverse("apps-approve"), "Approve", "check-lg", is_dated=True),
         Bulk(reverse("apps-reject"), "Reject", "x-lg"),
     ]
 
@@ -202,6 +203,14 @@ def _chosen(request: HttpRequest) -> QuerySet[App]:
     """Return the chosen apps as a query of their own."""
     rows = selected(request, ApprovalFilter, approval_rows(_user(request)))
     return App.objects.filter(pk__in=rows.order_by().values("pk"))
+
+
+def _seen_at(request: HttpRequest) -> datetime | None:
+    """Return when the page was shown on which somebody decided, as far as its form says so."""
+    try:
+        return datetime.fromtimestamp(float(request.POST.get("seen", "")), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _queue(request: HttpRequest) -> str:

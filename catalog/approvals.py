@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final
 
 from django.contrib.auth.models import User
@@ -32,6 +33,7 @@ class Refusal(models.TextChoices):
 
     DECIDED = "decided", "somebody else has decided already"
     OTHERS = "others", "the step it waits at is for others to decide"
+    MOVED = "moved", "it has come to another step since this page was shown"
     ALONE = "alone", "you uploaded its VPP token, and nobody else has approved it yet"
 
 
@@ -55,9 +57,9 @@ class _Case:
     """Nobody else has a say in it but this person, who uploaded its token."""
 
 
-def approve(app: App, by: User) -> Result:
+def approve(app: App, by: User, seen: datetime | None = None) -> Result:
     """Let an app pass the step it waits at; with the last one it becomes available."""
-    return approve_all(App.objects.filter(pk=app.pk), by)
+    return approve_all(App.objects.filter(pk=app.pk), by, seen)
 
 
 def reject(app: App, by: User, reason: str) -> Result:
@@ -70,11 +72,14 @@ def ask_again(app: App, by: User, reason: str) -> Result:
     return ask_all_again(App.objects.filter(pk=app.pk), by, reason)
 
 
-def approve_all(apps: QuerySet[App], by: User) -> Result:
-    """Let each of the apps that waits for this person pass its step."""
+def approve_all(apps: QuerySet[App], by: User, seen: datetime | None = None) -> Result:
+    """Let each of the apps that waits for this person pass its step, as it was `seen`.
+
+    What has come to another step since then is left: nobody approves a step that was not shown, nor two by two clicks.
+    """
     result = Result()
     with transaction.atomic():
-        cases = _cases(apps, by, result)
+        cases = _cases(apps, by, result, seen)
         result.refused += Counter(Refusal.ALONE for case in cases if case.is_alone)
         approved = [case for case in cases if not case.is_alone]
         result.settled = [case.app for case in approved if case.following is None]
@@ -134,7 +139,7 @@ def store_settings(settings: CatalogSettings, by: Actor) -> None:
         nudge("catalog.tasks.propagate_updates")
 
 
-def _cases(apps: QuerySet[App], by: User, result: Result) -> list[_Case]:
+def _cases(apps: QuerySet[App], by: User, result: Result, seen: datetime | None = None) -> list[_Case]:
     """Return those of the apps that this person may decide on; the others are counted as refused."""
     steps, may = hold_steps(), by.has_perm(APPROVES)
     own, rows = steps_of(by, steps), _held(apps)
@@ -147,6 +152,8 @@ def _cases(apps: QuerySet[App], by: User, result: Result) -> list[_Case]:
             result.refused[Refusal.DECIDED] += 1
         elif not may or (step and step.pk not in own):
             result.refused[Refusal.OTHERS] += 1
+        elif seen and app.waiting_since and app.waiting_since > seen:
+            result.refused[Refusal.MOVED] += 1
         else:
             others = [given.get((app.pk, other.pk)) for other in steps if other is not step]
             uploaders = {app.brought_by_id, app.added_from.uploaded_by_id if app.added_from else None}

@@ -48,11 +48,12 @@ class Empty:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Something that can be done to the selected rows."""
+    """Something that can be done to the selected rows; where it `is_dated`, the form says when they were shown."""
 
     url: str
     label: str
     icon: str
+    is_dated: bool = False
 
 
 class Search(django_filters.CharFilter):

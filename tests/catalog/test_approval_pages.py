@@ -192,6 +192,19 @@ def test_many_are_approved_at_once_and_what_was_not_is_told_with_the_reason() ->
     assert "1 app was left as it is: the step it waits at is for others to decide." in text
 
 
+@pytest.mark.parametrize("page", ["/catalog/approvals/", "/catalog/{pk}/"])
+def test_a_page_that_showed_an_earlier_step_approves_no_later_one(page: str) -> None:
+    (_, anna), (lawyers, _) = step("Security"), step("Lawyers")
+    anna.groups.add(*lawyers.groups.all())
+    app, browser = AppFactory(pending=True, listing__name="Fieldnote"), browser_of(anna)
+    seen = set(re.findall(r'name="seen" value="([\d.]+)"', text_of(browser.get(page.format(pk=app.pk)))))
+    for address in (f"/catalog/{app.pk}/approve/", "/catalog/approvals/approve/"):
+        answer = browser.post(address, {"selected": app.pk, "seen": max(seen)}, follow=True)
+    assert "it has come to another step since this page was shown" in text_of(answer)
+    assert Decision.objects.count() == 1
+    assert App.objects.get().status == AppStatus.PENDING
+
+
 def test_many_are_rejected_with_one_reason_that_is_asked_for_first(manager: Client) -> None:
     apps = AppFactory.create_batch(2, pending=True)
     chosen = {"selected": [app.pk for app in apps]}
