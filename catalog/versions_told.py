@@ -28,23 +28,6 @@ def ask() -> int:
 
     Apps change without the portal: where the people decide on updates, these lists are all that tells their versions.
     """
-    since = timezone.now() - TRUE_FOR
-    is_old = Q(confirmed_at=None) | Q(confirmed_at__lt=since)
-    is_reached = Q(device__unenrolled_at=None, device__wiped_at=None, device__retired_at=None)
-    asked = Command.objects.filter(device=OuterRef("device"), kind=CommandKind.MANAGED_LIST)
-    # A device that says nothing of an app is asked as seldom as the others.
-    recently = asked.filter(
-        payload=list_payload(), created_at__gt=since, enrollment_id=OuterRef("device__enrollment_id")
-    )
-    devices = (
-        Installation.objects.filter(INSTALLED, is_old, is_reached)
-        .exclude(device__enrollment_id="")
-        .exclude(Exists(asked.filter(state__in=OPEN_STATES)))
-        .exclude(Exists(recently))
-        .order_by("device_id")
-        .values_list("device_id", "device__enrollment_id")
-        .distinct()[:AT_ONCE]
-    )
     with transaction.atomic():
         return commands.enqueue(
             Command(
@@ -53,8 +36,29 @@ def ask() -> int:
                 kind=CommandKind.MANAGED_LIST,
                 payload=list_payload(),
             )
-            for device_id, enrollment_id in devices
+            for device_id, enrollment_id in _untold(timezone.now() - TRUE_FOR)
         )
+
+
+def _untold(since: datetime) -> list[tuple[int, str]]:
+    """Return devices, with their enrollments, that told nothing of some app since then and were not asked either."""
+    is_old = Q(confirmed_at=None) | Q(confirmed_at__lt=since)
+    is_reached = Q(device__unenrolled_at=None, device__wiped_at=None, device__retired_at=None)
+    asked = Command.objects.filter(device=OuterRef("device"), kind=CommandKind.MANAGED_LIST)
+    # A device that says nothing of an app is asked as seldom as the others.
+    recently = asked.filter(
+        payload=list_payload(), created_at__gt=since, enrollment_id=OuterRef("device__enrollment_id")
+    )
+    rows = (
+        Installation.objects.filter(INSTALLED, is_old, is_reached)
+        .exclude(device__enrollment_id="")
+        .exclude(Exists(asked.filter(state__in=OPEN_STATES)))
+        .exclude(Exists(recently))
+        .order_by("device_id")
+        .values_list("device_id", "device__enrollment_id")
+        .distinct()[:AT_ONCE]
+    )
+    return list(rows)
 
 
 def look_after_updates() -> int:
