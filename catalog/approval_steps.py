@@ -13,7 +13,7 @@ from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
 from catalog.approvers import approvers_by_group, hold_steps, pending, with_step
-from catalog.models import MOST_STEPS, App, ApprovalStep
+from catalog.models import MOST_STEPS, App, ApprovalStep, ApproverLetter
 from tokens.many import Keys
 from vppportal.activity.models import Actor, record
 
@@ -60,8 +60,12 @@ def add(name: str, groups: Iterable[Group], by: Actor) -> ApprovalStep | None:
 
 
 def change(step: ApprovalStep, name: str, groups: Iterable[Group], by: Actor) -> None:
-    """Give a step another name or other approvers; what was approved at it still counts."""
+    """Give a step another name or other approvers; what was approved at it still counts.
+
+    Who decides at it from now on is told what waits there already.
+    """
     with _changing():
+        ApproverLetter.objects.filter(user__groups__in=_new(groups, step)).update(told_until=None)
         step.name = name
         step.save(update_fields=["name"])
         step.groups.set(groups)
@@ -127,6 +131,12 @@ def _number(keys: Sequence[int]) -> None:
     places = [When(pk=pk, then=Value(place)) for place, pk in enumerate(keys, start=1)]
     if places:
         ApprovalStep.objects.update(position=Case(*places))
+
+
+def _new(groups: Iterable[Group], step: ApprovalStep) -> list[int]:
+    """Return which of the groups were not admitted to the step so far."""
+    admitted = set(step.groups.values_list("pk", flat=True))
+    return [group.pk for group in groups if group.pk not in admitted]
 
 
 def _names(groups: Iterable[Group]) -> list[str]:

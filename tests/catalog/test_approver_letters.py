@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.utils import timezone
 
-from catalog import approvals, approver_letters, tasks
+from catalog import approval_steps, approvals, approver_letters, tasks
 from catalog.mailbox import AWAY, FEW_TRIES
 from catalog.models import App, ApproverLetter
 from tests import deliveries
@@ -218,3 +218,14 @@ def test_a_letter_that_ends_workers_is_given_up_until_there_is_news() -> None:
     assert ApproverLetter.objects.get().state == WorkState.FAILED
     assert not approver_letters.are_due()
     assert mail.outbox == []
+
+
+def test_who_comes_to_decide_at_a_step_is_told_what_waits_there_already() -> None:
+    (security, anna), (_, ben) = step("Security"), step("Lawyers")
+    AppFactory(pending=True, listing__name="Fieldnote")
+    look()
+    later(hours=1)
+    approval_steps.change(security, "Security", [*security.groups.all(), *ben.groups.all()], None)
+    look()
+    assert [message.to for message in mail.outbox] == [[anna.email], [ben.email]]
+    assert "Fieldnote" in mail.outbox[1].body
