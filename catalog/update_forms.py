@@ -149,3 +149,9 @@ class ManyRulesForm(ChosenForm):
         if (window := self.cleaned_data["window"]) != KEEP:
             rules["update_window_id"] = None if window == ANY_TIME else int(window)
         return rules
+
+
+class VersionForm(forms.Form):
+    """Which version an answer is about: a newer one may come while somebody reads the question."""
+
+    version = forms.CharField(widget=forms.HiddenInput)

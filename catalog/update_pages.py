@@ -16,7 +16,7 @@ from catalog import update_wishes, updating
 from catalog.models import App, CatalogSettings
 from catalog.update_card import card
 from catalog.update_facts import summary
-from catalog.update_forms import UpdatesForm
+from catalog.update_forms import UpdatesForm, VersionForm
 from catalog.update_sentences import ByHand
 from catalog.updates import Verdict
 from vppportal.wording import number
@@ -140,19 +140,23 @@ def _decide(
     verb: str,
     done: str,
 ) -> HttpResponse:
-    """Ask whether it is meant so; do it once it is confirmed."""
-    if request.method == "POST":
+    """Ask whether it is meant so; do it once it is confirmed, of the version that was asked about."""
+    newest = str(app.listing.external_version_id or "")
+    is_about_newest = request.POST.get("version", newest) == newest
+    if request.method == "POST" and not is_about_newest:
+        messages.warning(request, "Nothing was changed: the App Store has another version by now, which this is about.")
+    elif request.method == "POST":
         if act(app, cast(User, request.user)):
             messages.success(request, done)
         else:
             messages.info(request, "Nothing was changed: it was decided so already, or there is nothing to roll out.")
         return redirect(app)
-    is_known = app.listing.external_version_id is not None
     context = {
         "title": title,
-        "sentences": sentences if is_known else ["The App Store has not told a version so far."],
-        "verb": verb if is_known else "",
+        "sentences": sentences if newest else ["The App Store has not told a version so far."],
+        "form": VersionForm(initial={"version": newest}),
+        "verb": verb if newest else "",
         "back": app.get_absolute_url(),
         "is_grave": True,
     }
-    return render(request, "confirm.html", context)
+    return render(request, "confirm.html", context, status=200 if is_about_newest else 409)

@@ -298,6 +298,21 @@ def test_a_roll_out_goes_on_for_everybody(app: App, operator: Client) -> None:
 
 
 @pytest.mark.parametrize("verb", ["halt", "release"])
+def test_nothing_is_decided_on_a_version_that_was_not_asked_about(operator: Client, app: App, verb: str) -> None:
+    behind(app)
+    address = f"/catalog/{app.pk}/updates/{verb}/"
+    asked = operator.get(address).context["form"].initial
+    Listing.objects.update(external_version_id=NEW + 1, version="2.5")
+    answer = operator.post(address, asked)
+    assert answer.status_code == 409
+    assert "the App Store has another version by now" in text_of(answer)
+    assert "2.5" in answer.context["title"]
+    assert not Rollout.objects.exists()
+    operator.post(address, answer.context["form"].initial)
+    assert Rollout.objects.get().external_version_id == NEW + 1
+
+
+@pytest.mark.parametrize("verb", ["halt", "release"])
 def test_without_a_known_version_there_is_no_roll_out_to_decide_on(operator: Client, verb: str) -> None:
     app = released(listing__external_version_id=None)
     _title, sentences, button = confirmation(app, verb)
