@@ -150,7 +150,9 @@ def _by_app_and_device(rules: Rules, one: Standing) -> Ruling | None:
         return Ruling(Verdict.UNREACHABLE, words=f"{one.blocked.label}.")
     if one.is_paused:
         return Ruling(Verdict.PAUSED, words="The distribution is paused: updates wait until it goes on.")
-    if one.os_version and one.os_version < rules.minimum_os:
+    # The store tells it for the platforms of the app; on a Mac an app for iOS asks for another one.
+    is_meant = not rules.platforms or one.platform in rules.platforms
+    if is_meant and one.os_version and one.os_version < rules.minimum_os:
         needed, there = _dotted(rules.minimum_os), _dotted(one.os_version)
         words = f"Needs OS version {needed} for {rules.named}; the device has {there}."
         return Ruling(Verdict.OS_TOO_OLD, words=words)

@@ -93,6 +93,11 @@ def test_an_operating_system_that_is_too_old_is_named() -> None:
     assert decide({"minimum_os": (17, 2)}, os_version=()).verdict == Verdict.NOW
 
 
+def test_a_mac_that_runs_an_app_for_ios_is_not_measured_by_the_version_of_ios() -> None:
+    rules = {"minimum_os": (17, 2), "platforms": frozenset({"iOS"})}
+    assert decide(rules, platform="macOS", os_version=(15, 1)).verdict == Verdict.NOW
+
+
 def test_where_the_people_decide_nothing_is_sent_not_even_by_hand() -> None:
     assert decide({"mode": UpdateMode.END_USERS}, is_requested=True).verdict == Verdict.END_USERS
 
