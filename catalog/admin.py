@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
+from catalog import approvals
 from catalog.forms import SettingsForm
 from catalog.models import (
     Addition,
@@ -122,6 +123,10 @@ class DeviceEventAdmin(ReadOnlyAdmin):
 class CatalogSettingsAdmin(admin.ModelAdmin):
     form = SettingsForm
     list_display = ["__str__", "approval", "update_mode", "time_zone"]
+
+    def save_model(self, request: HttpRequest, obj: CatalogSettings, form: object, change: bool) -> None:
+        """Store the settings as their page does: recorded, and followed at once."""
+        approvals.store_settings(obj, request.user)
 
     def has_delete_permission(self, request: HttpRequest, obj: CatalogSettings | None = None) -> bool:
         return False

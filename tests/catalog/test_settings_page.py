@@ -62,3 +62,9 @@ def test_the_administration_takes_no_time_zone_nobody_knows(admin_client: Client
     text = text_of(admin_client.post("/admin/catalog/catalogsettings/add/", typed))
     assert "There is no time zone “Berlin”." in text
     assert not CatalogSettings.objects.exists()
+
+
+def test_what_the_administration_stores_is_recorded_too(admin_client: Client) -> None:
+    admin_client.post("/admin/catalog/catalogsettings/add/", GIVEN)
+    assert CatalogSettings.load().approval == "mandatory"
+    assert Entry.objects.get().details["approval"] == "mandatory"
