@@ -136,6 +136,7 @@ def test_the_number_of_a_build_may_be_text_or_stand_in_the_purchase(client, appl
     assert number({"version": {"externalId": "840000002"}}) == 840000002
     assert number({"version": {"display": "1"}, "buyParams": "a=1&appExtVrsId=830000001&b=2"}) == 830000001
     assert number({"version": {"externalId": "x"}, "buyParams": "xappExtVrsId=1"}) is None
+    assert number({"version": {}, "buyParams": "appExtVrsId=9999999999999999999"}) is None  # no database holds it
 
 
 def test_a_name_with_markup_stays_text_and_a_long_one_is_cut(client, apple):

@@ -118,7 +118,7 @@ def _external_version_id(version: Body, offer: Body) -> int | None:
     """Apple's number of a build: a plain member, or else inside the text a purchase would send."""
     number = integer(version.get("externalId"))
     inside = _VERSION_IN_BUY_PARAMS.search(text(offer.get("buyParams"), 2000))
-    return number if number is not None or inside is None else int(inside[1])
+    return number if number is not None or inside is None else integer(inside[1])
 
 
 def _price(value: object) -> Decimal | None:
