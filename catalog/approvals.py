@@ -33,7 +33,7 @@ class Refusal(models.TextChoices):
 
     DECIDED = "decided", "somebody else has decided already"
     OTHERS = "others", "the step it waits at is for others to decide"
-    MOVED = "moved", "it has come to another step since this page was shown"
+    MOVED = "moved", "it came to this step only after the page was shown"
     ALONE = "alone", "you uploaded its VPP token, and nobody else has approved it yet"
 
 

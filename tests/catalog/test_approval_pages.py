@@ -200,7 +200,7 @@ def test_a_page_that_showed_an_earlier_step_approves_no_later_one(page: str) -> 
     seen = set(re.findall(r'name="seen" value="([\d.]+)"', text_of(browser.get(page.format(pk=app.pk)))))
     for address in (f"/catalog/{app.pk}/approve/", "/catalog/approvals/approve/"):
         answer = browser.post(address, {"selected": app.pk, "seen": max(seen)}, follow=True)
-    assert "it has come to another step since this page was shown" in text_of(answer)
+    assert "it came to this step only after the page was shown" in text_of(answer)
     assert Decision.objects.count() == 1
     assert App.objects.get().status == AppStatus.PENDING
 
