@@ -11,6 +11,7 @@ from typing import Final
 from catalog.choice import Licenses
 from catalog.facts import Current, Facts, Target, Verdict, Wish
 from catalog.models import ON_THE_WAY, InstallState, Reason, When
+from vppportal.groups.models import Platform
 
 __all__ = ["Plan", "Verdict", "plan"]
 
@@ -117,7 +118,9 @@ def _hindrance(facts: Facts, target: Target, wish: Wish) -> Reason:
         return Reason.NO_DEVICE
     if facts.platforms and target.platform not in facts.platforms:
         return Reason.PLATFORM
-    if facts.minimum_os and target.os_version and target.os_version < facts.minimum_os:
+    # Of an app for several platforms the store tells the oldest version of iOS: it says nothing of a Mac.
+    is_measured = target.platform == Platform.IOS or not facts.platforms - {target.platform}
+    if is_measured and target.os_version and target.os_version < facts.minimum_os:
         return Reason.OS_TOO_OLD
     return Reason.PAUSED if wish.is_paused else Reason.NONE
 
