@@ -118,7 +118,8 @@ def app_release(request: HttpRequest, pk: int) -> HttpResponse:
 def say_what_is_updated(request: HttpRequest, asked: int) -> None:
     """Tell the administrator on how many devices an app is updated at once."""
     if asked:
-        messages.success(request, f"The newest version goes to {number(asked, 'device', 'devices')}.")
+        devices = number(asked, "device", "devices")
+        messages.success(request, f"The update is asked for on {devices}. Where it cannot be sent now, it follows.")
     else:
         messages.info(request, "Nothing was sent: none of these is behind, or the people decide on updates.")
 

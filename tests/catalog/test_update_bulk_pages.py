@@ -43,7 +43,7 @@ def test_chosen_devices_are_updated_after_saying_what_that_does(app: App) -> Non
     assert "On 1 of these devices updating failed before; it is tried again." in text
     assert 'name="confirmed" value="yes"' in text
     assert asked_for() == set()
-    assert "The newest version goes to 2 devices." in send(url, *rows[:2], confirmed="yes")
+    assert "The update is asked for on 2 devices." in send(url, *rows[:2], confirmed="yes")
     assert asked_for() == {row.pk for row in rows[:2]}
     assert Entry.objects.get().verb == "asked to update"
 
@@ -88,7 +88,7 @@ def test_chosen_apps_are_updated_on_all_their_devices(app: App) -> None:
     behind(released(listing__name="Not chosen"))
     apps = [app, rows[2].app]
     assert "Update 2 apps on 3 devices now?" in send("/catalog/update/", *apps)
-    assert "The newest version goes to 3 devices." in send("/catalog/update/", *apps, confirmed="yes")
+    assert "The update is asked for on 3 devices." in send("/catalog/update/", *apps, confirmed="yes")
     assert asked_for() == {row.pk for row in rows}
 
 

@@ -244,7 +244,7 @@ def test_updating_now_asks_for_all_that_are_behind(app: App, operator: Client) -
     rows = [behind(app), gave_up(app)]
     current(app)
     text = text_of(operator.post(f"/catalog/{app.pk}/updates/now/", follow=True))
-    assert "The newest version goes to 2 devices." in text
+    assert "The update is asked for on 2 devices." in text
     asked = Installation.objects.filter(is_update_requested=True)
     assert set(asked.values_list("pk", flat=True)) == {row.pk for row in rows}
 
