@@ -148,9 +148,9 @@ def test_a_target_that_cannot_have_the_app_is_skipped_and_told_why(target: Targe
 
 
 def test_a_mac_is_not_measured_by_the_version_of_ios_that_an_app_for_both_needs() -> None:
-    mac, rules = device(platform="macOS", os_version=(15,)), {"minimum_os": (17,)}
-    assert only(plan(facts(mac, platforms=frozenset({"iOS", "macOS"}), **rules))).asks
-    assert only(plan(facts(mac, platforms=frozenset({"macOS"}), **rules))).reason == Reason.OS_TOO_OLD
+    mac, both = device(platform="macOS", os_version=(15,)), frozenset({"iOS", "macOS"})
+    assert only(plan(facts(mac, platforms=both, minimum_os=(17,)))).asks
+    assert only(plan(facts(mac, platforms=both - {"iOS"}, minimum_os=(17,)))).reason == Reason.OS_TOO_OLD
 
 
 def test_an_app_that_is_not_approved_goes_nowhere() -> None:
