@@ -13,6 +13,7 @@ from catalog import (
     distribution_pages,
     home,
     installation_pages,
+    license_pages,
     person_page,
     policy_pages,
     settings_page,
@@ -117,6 +118,7 @@ urlpatterns = [
     path("tokens/<int:pk>/progress/", token_page.token_progress, name="token-progress"),
     path("tokens/<int:pk>/retry/", token_page.token_retry, name="token-retry"),
     path("tokens/<int:pk>/add-apps/", token_page.token_add_apps, name="token-add-apps"),
+    path("tokens/<int:pk>/licenses/<int:asset_pk>/assign/", license_pages.asset_assign, name="asset-assign"),
     path("tokens/<int:pk>/policies/", policy_pages.token_policies, name="token-policies"),
     path("tokens/<int:pk>/delete/", token_page.token_delete, name="token-delete"),
 ]

@@ -75,10 +75,8 @@ def asset_holders(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponseB
     return listed.page_or_part("tokens/holders.html", **now, **_against(asset), quotas=quotas)
 
 
-@permission_required("tokens.manage_licenses", raise_exception=True)
-def asset_assign(request: HttpRequest, pk: int, asset_pk: int) -> HttpResponse:
-    """Choose who receives a license, see what that does, and do it."""
-    asset = kept_asset(pk, asset_pk)
+def asset_assign(request: HttpRequest, asset: Asset) -> HttpResponse:
+    """Choose who receives a license, see what that does, and do it; the catalog, above, says of which apps one may."""
     form = AssignForm(request.POST or None, asset=asset)
     reason = by_hand.against_assigning(asset)
     if request.method == "POST" and not reason and not form.is_searching and form.is_valid():

@@ -1,4 +1,4 @@
-"""Addresses of VPP tokens. A token's own page shows catalog rows, so catalog/urls.py has it."""
+"""Addresses of VPP tokens. What shows or asks the catalog (a token's own page, assigning) is in catalog/urls.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ urlpatterns = [
     #
     path("tokens/<int:pk>/licenses/", license_pages.token_licenses, name="token-licenses"),
     path(ASSET, license_pages.asset_holders, name="asset-holders"),
-    path(f"{ASSET}assign/", license_pages.asset_assign, name="asset-assign"),
     path(f"{ASSET}revoke/", license_pages.asset_revoke, name="asset-revoke"),
     path(f"{ASSET}quotas/", quota_pages.asset_quotas, name="asset-quotas"),
     path(f"{ASSET}quotas/add/", quota_pages.quota_add, name="asset-quota-add"),

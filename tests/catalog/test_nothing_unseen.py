@@ -34,7 +34,7 @@ from tests.factories import (
     UserFactory,
 )
 from tests.signed_in import sign_in
-from tokens.models import Operation
+from tokens.models import Asset, Operation
 
 pytestmark = pytest.mark.django_db
 UNSEEN = ["pending", "rejected"]
@@ -50,6 +50,16 @@ def unseen(trait: str) -> App:
     app: App = AppFactory(**{trait: True})
     AssetFactory(adam_id=app.adam_id)
     return app
+
+
+@pytest.mark.parametrize(("trait", "words"), [("pending", "waits for approval"), ("rejected", "was rejected")])
+def test_no_license_of_it_is_given_out_by_hand(operator: Client, trait: str, words: str) -> None:
+    app, device = unseen(trait), DeviceFactory()
+    asset = Asset.objects.get(adam_id=app.adam_id)
+    address = f"/tokens/{asset.token_id}/licenses/{asset.pk}/assign/"
+    page = operator.post(address, {"devices": [device.pk], "kind": "device", "confirmed": "1"}, follow=True)
+    assert words in page.content.decode()
+    assert not Operation.objects.exists()
 
 
 def carry_out(app: App) -> None:
