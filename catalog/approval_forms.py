@@ -89,6 +89,6 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to the typ
         groups: QuerySet[Group] = self.cleaned_data["groups"]
         idle = [f"“{group.name}”" for group in groups if not self.people.get(group.pk)]
         if idle:
-            nobody = "has no active member who may approve apps" if len(idle) == 1 else "have no such members"
+            nobody = f"{'has' if len(idle) == 1 else 'have'} no active member who may approve apps"
             raise ValidationError(f"{', '.join(idle)} {nobody}. {GRANT}", code="idle")
         return groups

@@ -169,8 +169,9 @@ def _bulk(request: HttpRequest) -> list[Bulk]:
 
 def _hidden(request: HttpRequest) -> list[str]:
     """Return the columns that would say nothing."""
-    hidden = [] if request.user.has_perm(APPROVES) else ["actions"]
-    return [*hidden, "waiting_since"] if request.GET.get("status") == AppStatus.REJECTED else hidden
+    if request.GET.get("status") == AppStatus.REJECTED:
+        return ["waiting_since"] if may_ask_again(_user(request)) else ["actions", "waiting_since"]
+    return [] if request.user.has_perm(APPROVES) else ["actions"]
 
 
 def _empty() -> Empty:

@@ -17,6 +17,7 @@ from catalog import reconciling
 from catalog.approvers import APPROVES, hold_steps, steps_of
 from catalog.models import Addition, App, ApprovalStep, AppStatus, CatalogSettings, Decision, DecisionKind, Outcome
 from tokens.many import Keys
+from tokens.queue import PROPAGATE
 from vppportal.activity.models import Actor, record, record_each
 from vppportal.work import nudge
 
@@ -31,7 +32,7 @@ OUTCOMES: Final = {
 class Refusal(models.TextChoices):
     """Why somebody could not decide on an app."""
 
-    DECIDED = "decided", "somebody else has decided already"
+    DECIDED = "decided", "it does not wait for this decision any more"
     OTHERS = "others", "the step it waits at is for others to decide"
     MOVED = "moved", "it came to this step only after the page was shown"
     ALONE = "alone", "you uploaded its VPP token, and nobody else has approved it yet"
@@ -136,7 +137,7 @@ def store_settings(settings: CatalogSettings, by: Actor) -> None:
             updates=settings.update_mode,
             time_zone=settings.time_zone,
         )
-        nudge("catalog.tasks.propagate_updates")
+        nudge(PROPAGATE)
 
 
 def _cases(apps: QuerySet[App], by: User, result: Result, seen: datetime | None = None) -> list[_Case]:

@@ -29,7 +29,7 @@ SETTLED: Final = timedelta(minutes=1)
 NAMED: Final = 10
 
 
-def are_due() -> bool:
+def call_for_letters() -> bool:
     """Have the approvers told for whom something may be new; return whether a letter is due."""
     newest = pending().filter(waiting_since__lte=timezone.now() - SETTLED).aggregate(at=Max("waiting_since"))["at"]
     if newest is not None:

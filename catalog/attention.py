@@ -17,7 +17,7 @@ from catalog.approvers import pending, steps_without_approver, waiting_for
 from catalog.models import Addition, DeviceEvent, Distribution, Installation, InstallState, Outcome
 from catalog.rows import app_rows
 from catalog.tables import by_licenses
-from catalog.update_facts import stopped_by_pilot
+from catalog.update_facts import stopped_by_pilot, stuck
 from catalog.update_gathering import GAVE_UP
 from catalog.update_rows import FAILED_FOR_GOOD
 from tokens.diagnosis import diagnose
@@ -131,6 +131,9 @@ def _updates() -> Iterator[Attention]:
     if len(stopped) > NAMED:
         sentence = f"The roll-outs of {len(stopped):,} apps stopped: their pilots failed on too many devices."
         yield Attention("orange", sentence, f"{reverse('catalog')}?update=pending", "Show")
+    for app in stuck()[:NAMED]:
+        sentence = f"Updates of “{app}” wait for ever: its pilot group was deleted, or its one-time window is over."
+        yield Attention("orange", sentence, f"{app.get_absolute_url()}#updates", "Choose")
     failed = Installation.objects.filter(GAVE_UP, app__deleted_at=None).values_list("app", "app__listing__name")
     counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
     for app_id, name, count in counted if len(counted) <= NAMED else ():

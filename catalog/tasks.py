@@ -46,7 +46,7 @@ def sweep() -> None:
         nudge(write_letters, distribution_id)
     if Letter.objects.due().exists():
         nudge(send_letters)
-    if approver_letters.are_due():
+    if approver_letters.call_for_letters():
         nudge(send_approver_letters)
 
 

@@ -21,7 +21,7 @@ from catalog.rows import app_rows
 from catalog.tables import AppFilter
 from catalog.update_forms import DOES_NOT_COUNT, ManyRulesForm
 from catalog.update_pages import CHANGES, DISTRIBUTES, say_what_is_updated
-from catalog.update_rows import decisions
+from catalog.update_rows import rulings_of_behind
 from catalog.update_sentences import ByHand
 from vppportal.chosen import ChosenForm
 from vppportal.lists import selected
@@ -89,7 +89,7 @@ def _apps(request: HttpRequest) -> QuerySet[App]:
 
 def _confirm(request: HttpRequest, chosen: QuerySet[Installation], what: str, back: str) -> HttpResponse:
     """Ask whether it is meant so; where nothing can be done, say why instead."""
-    by_hand = ByHand.of(Counter(ruling.verdict for ruling in decisions(chosen).values()))
+    by_hand = ByHand.of(Counter(ruling.verdict for ruling in rulings_of_behind(chosen).values()))
     if not by_hand.is_possible:
         messages.info(request, " ".join(["Nothing was sent.", *by_hand.sentences]))
         return redirect(back)

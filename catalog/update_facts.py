@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from catalog.models import App, Installation, Rollout, UpdateMode, UpdateState
+from catalog.models import (
+    App,
+    CatalogSettings,
+    Installation,
+    Rollout,
+    RolloutDecision,
+    UpdateMode,
+    UpdateState,
+    WindowKind,
+)
 from catalog.update_gathering import BEHIND, INSTALLED, ON_NEWEST, gather, read, ruled
 from catalog.updates import Rules, Ruling, Verdict, held_by_pilot
 
@@ -117,6 +126,22 @@ def stopped_by_pilot() -> list[App]:
     behind = Installation.objects.filter(BEHIND, app__in=stopped).exclude(update_state=UpdateState.FAILED)
     waiting = set(behind.values_list("app", flat=True).distinct())
     return [app for app in stopped if app.pk in waiting]
+
+
+def stuck() -> QuerySet[App]:
+    """Return the apps whose devices wait for ever: the pilot group was deleted, or the one-time window is over."""
+    if CatalogSettings.load().update_mode != UpdateMode.ADMINISTRATORS:
+        return App.objects.none()
+    rollouts = Rollout.objects.filter(app=OuterRef("pk"), external_version_id=OuterRef("listing__external_version_id"))
+    is_leaderless = Q(pilot_hours__isnull=False, pilot_group=None)
+    is_leaderless &= ~Exists(rollouts.filter(decision=RolloutDecision.RELEASED))
+    # After two days it is over in every time zone, also where it ends on the next day.
+    over_since = timezone.localdate() - timedelta(days=2)
+    is_over = Q(update_window__kind=WindowKind.ONCE, update_window__date__lt=over_since)
+    behind = Installation.objects.filter(BEHIND, app=OuterRef("pk"))
+    waiting = App.objects.kept().filter(is_leaderless | is_over, Exists(behind), update_automatically=True)
+    undecided = waiting.exclude(Exists(rollouts.filter(decision=RolloutDecision.HALTED)))
+    return undecided.select_related("listing").order_by("listing__name", "pk")
 
 
 def _is_undecided(rules: Rules) -> bool:

@@ -69,12 +69,12 @@ class UpdatesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to the 
         " by then.",
     )
     pilot_failure_percent = forms.IntegerField(
-        label="As long as failures stay under (percent)",
+        label="Stop at this share of failures (percent)",
         required=False,
         min_value=0,
         max_value=100,
-        help_text="Of these devices. At this share or above the roll-out stops until somebody decides; with 0 the first"
-        " failure stops it.",
+        help_text="Of the pilot's devices. From this share on the roll-out stops until somebody decides; with 0 the"
+        " first failure stops it.",
     )
 
     class Meta:

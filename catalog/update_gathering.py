@@ -42,7 +42,7 @@ ON_NEWEST: Final = INSTALLED & Q(external_version_id__gte=NEWEST) & ~NOT_COMPARA
 FAILED: Final = BEHIND & Q(update_state=UpdateState.FAILED, update_to__gte=NEWEST)
 """Installations whose last try to get the newest version failed."""
 HAS_FAILED: Final = BEHIND & Q(update_tries__gt=0, update_to__gte=NEWEST)
-"""The same, also while it is tried again."""
+"""Installations on which the newest version failed before, also while it is tried again."""
 GAVE_UP: Final = FAILED & Q(update_retry_at=None)
 UNDER_WAY: Final = INSTALLED & Q(update_state=UpdateState.UNDER_WAY)
 UPDATING: Final = BEHIND & UNDER_WAY
@@ -170,7 +170,7 @@ def _pilots(apps: dict[int, App], groups: dict[int, int]) -> dict[int, Pilot]:
         .annotate(
             number=Count("pk", filter=~NOT_COMPARABLE),
             done=Count("pk", filter=ON_NEWEST),
-            failed=Count("pk", filter=FAILED | HAS_FAILED),
+            failed=Count("pk", filter=HAS_FAILED),
         )
     )
     return {row["app"]: Pilot(row["number"], row["done"], row["failed"]) for row in counted}

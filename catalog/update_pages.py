@@ -23,6 +23,9 @@ from vppportal.wording import number
 
 DISTRIBUTES: Final = "catalog.distribute_app"
 CHANGES: Final = "catalog.change_app"
+WHY_NOTHING: Final = (
+    "Nothing was sent: each of these has the newest version, is being updated already, or is left to its person."
+)
 
 
 @permission_required(CHANGES, raise_exception=True)
@@ -104,9 +107,9 @@ def app_release(request: HttpRequest, pk: int) -> HttpResponse:
     held = {Verdict.HALTED, Verdict.PILOT, Verdict.PILOT_STOPPED}
     waiting = sum(count for verdict, _words, count in told.by_verdict if verdict in held)
     failed = sum(count for _words, count in told.failures)
+    how = "without waiting for the pilot group any longer" if app.pilot_hours is not None else "as the rules say"
     sentences = [
-        f"{number(waiting, 'device that waits is', 'devices that wait are')} sent {_version(app)}"
-        f"{' without waiting for the pilot group any longer' if app.pilot_hours is not None else ' again'}.",
+        f"{number(waiting, 'device that waits is', 'devices that wait are')} sent {_version(app)} {how}.",
         *([f"On {number(failed, 'device', 'devices')} updating failed so far."] if failed else []),
         *([f"It is still sent in the window “{app.update_window}” only."] if app.update_window else []),
     ]
@@ -115,13 +118,29 @@ def app_release(request: HttpRequest, pk: int) -> HttpResponse:
     return _decide(request, app, updating.release, title, sentences, "Continue for everybody", done)
 
 
+@permission_required(DISTRIBUTES, raise_exception=True)
+def app_resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a stopped roll-out go on with its pilot group, after saying what that does."""
+    app = _app(pk)
+    hours = number(app.pilot_hours or 0, "hour", "hours")
+    sentences = [
+        f"The devices of the pilot group “{app.pilot_group}” are sent {_version(app)}."
+        if app.pilot_group
+        else "The pilot group was deleted: the devices wait until another one is chosen.",
+        f"The others wait for them again: {hours} from now, as far as failures stay under the bound.",
+    ]
+    done = f"The roll-out of “{app}” {app.listing.version} goes on with its pilot."
+    title = f"Continue the roll-out of “{app}” {app.listing.version} with its pilot?"
+    return _decide(request, app, updating.resume, title, sentences, "Continue with the pilot", done)
+
+
 def say_what_is_updated(request: HttpRequest, asked: int) -> None:
     """Tell the administrator on how many devices an app is updated at once."""
     if asked:
         devices = number(asked, "device", "devices")
         messages.success(request, f"The update is asked for on {devices}. Where it cannot be sent now, it follows.")
     else:
-        messages.info(request, "Nothing was sent: none of these is behind, or the people decide on updates.")
+        messages.info(request, WHY_NOTHING)
 
 
 def _app(pk: int) -> App:

@@ -17,7 +17,7 @@ NO_NEWEST: Final = Q(app__listing__external_version_id=None)
 BEHIND_AT_ALL, FAILED_FOR_GOOD = "behind", "failed"
 CHOICES: Final = [
     (BEHIND_AT_ALL, "Behind the newest version"),
-    (FAILED_FOR_GOOD, "Failed for good"),
+    (FAILED_FOR_GOOD, "Failed for good, also where something else holds it now"),
     *((one.value, one.label) for one in Verdict if one in PHRASES),
     (Verdict.UNKNOWN, Verdict.UNKNOWN.label),
 ]
@@ -35,7 +35,7 @@ def by_update(installations: QuerySet[Installation], value: str) -> QuerySet[Ins
     """Keep installations by how far their update is; why one waits is decided row by row, of those behind only."""
     if value in CONDITIONS:
         return installations.filter(CONDITIONS[value])
-    decided = decisions(installations)
+    decided = rulings_of_behind(installations)
     return installations.filter(pk__in=Keys(pk for pk, ruling in decided.items() if ruling.verdict == value))
 
 
@@ -47,7 +47,7 @@ def apps_by_update(apps: QuerySet[App], value: str) -> QuerySet[App]:
     return apps.filter(Exists(of_the_app.filter(GAVE_UP if value == "failed" else BEHIND)))
 
 
-def decisions(installations: QuerySet[Installation]) -> dict[int, Ruling]:
+def rulings_of_behind(installations: QuerySet[Installation]) -> dict[int, Ruling]:
     """Return what is done about those of the installations that are behind, by their keys."""
     return ruled(read(installations.filter(BEHIND)), timezone.now())
 

@@ -46,7 +46,7 @@ class ByHand:
         """Return the question that the confirmation page asks; `what` is one app or several."""
         if self.reached:
             return f"Update {what} on {number(self.reached, *DEVICES)} now?"
-        return f"Update {what} as soon as that is possible?" if self.later else f"Nothing to update of {what}"
+        return f"Update {what} as soon as that is possible?" if self.later else f"Nothing to update for {what}"
 
 
 def _sentences(numbers: Mapping[Verdict, int], reached: int, later: int) -> list[str]:
@@ -61,7 +61,7 @@ def _sentences(numbers: Mapping[Verdict, int], reached: int, later: int) -> list
     if later:
         sentences.append(f"Not at once on {number(later, *DEVICES)}: {_told(numbers, LATER)}. There it follows later.")
     sentences += [f"{number(numbers[one], *words)}." for one, words in NEVER.items() if numbers.get(one)]
-    return sentences or ["No device that has it is behind the newest version, as far as devices have told."]
+    return sentences or ["No device is behind the newest version, as far as devices have told."]
 
 
 def _told(numbers: Mapping[Verdict, int], among: tuple[Verdict, ...]) -> str:

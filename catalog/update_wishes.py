@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from django import forms
 from django.db import IntegrityError, transaction
@@ -12,10 +12,9 @@ from catalog.models import App, UpdateWindow
 from catalog.window_words import in_words
 from tokens import listings
 from tokens.many import Keys
+from tokens.queue import PROPAGATE
 from vppportal.activity.models import Actor, record, record_each
 from vppportal.work import nudge
-
-PROPAGATE: Final = "catalog.tasks.propagate_updates"
 
 
 def keep_window(form: forms.ModelForm[Any], by: Actor) -> UpdateWindow | None:

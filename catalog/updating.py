@@ -30,11 +30,11 @@ from catalog.models import (
 )
 from catalog.update_gathering import BEHIND, GAVE_UP, NEWEST, UPDATING, read, ruled
 from catalog.updates import Verdict
+from tokens.queue import PROPAGATE
 from vppportal.activity.models import Actor, record
 from vppportal.work import nudge
 
 AT_ONCE: Final = 500
-PROPAGATE: Final = "catalog.tasks.propagate_updates"
 _ASKED_FOR: Final = "updates-asked-for"
 _AT_WORK: Final = "updates-being-sent"
 LONGEST_PASS: Final = 60
@@ -177,6 +177,20 @@ def halt(app: App, by: Actor) -> bool:
     is_new = _decide(app, RolloutDecision.HALTED, "stopped the roll-out of", by)
     calling_back.call_back(app)
     return is_new
+
+
+def resume(app: App, by: Actor) -> bool:
+    """Let a stopped roll-out go on as the app's rules say, its pilot first and anew; False where it is not stopped."""
+    halted = app.rollouts.filter(
+        external_version_id=app.listing.external_version_id or 0, decision=RolloutDecision.HALTED
+    )
+    with transaction.atomic():
+        undone = {"decision": RolloutDecision.NONE, "decided_at": None, "decided_by": None}
+        if not halted.update(**undone, started_at=timezone.now()):
+            return False
+        record(by, "resumed the roll-out of", app, version=app.listing.version)
+        nudge(PROPAGATE)
+    return True
 
 
 def _decide(app: App, decision: RolloutDecision, verb: str, by: Actor) -> bool:

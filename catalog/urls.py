@@ -88,6 +88,7 @@ urlpatterns = [
     path("catalog/<int:pk>/updates/now/", update_pages.app_update_now, name="app-update-now"),
     path("catalog/<int:pk>/updates/halt/", update_pages.app_halt, name="app-halt"),
     path("catalog/<int:pk>/updates/release/", update_pages.app_release, name="app-release"),
+    path("catalog/<int:pk>/updates/resume/", update_pages.app_resume, name="app-resume"),
     path("catalog/<int:pk>/delete/", views.app_delete, name="app-delete"),
     path("catalog/<int:pk>/installations/", installation_pages.installations, name="installations"),
     path("catalog/<int:pk>/installations/retry/", installation_pages.installations_retry, name="installations-retry"),

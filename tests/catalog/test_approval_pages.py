@@ -157,7 +157,7 @@ def test_rejecting_needs_a_reason(manager: Client) -> None:
 def test_a_second_decision_changes_nothing(manager: Client) -> None:
     app = AppFactory()
     text = text_of(manager.post(f"/catalog/{app.pk}/reject/", {"reason": "Late"}, follow=True))
-    assert f"“{app}” was left as it is: somebody else has decided already." in text
+    assert f"“{app}” was left as it is: it does not wait for this decision any more." in text
     assert App.objects.get().status == AppStatus.AVAILABLE
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 def look() -> None:
     """Do what the sweep and a worker do."""
-    if approver_letters.are_due():
+    if approver_letters.call_for_letters():
         tasks.send_approver_letters()
 
 
@@ -116,7 +116,7 @@ def test_only_the_approvers_of_the_present_step_are_told() -> None:
 def test_what_was_decided_meanwhile_is_not_told() -> None:
     anna = approver()
     app = AppFactory(pending=True)
-    assert approver_letters.are_due()
+    assert approver_letters.call_for_letters()
     approvals.approve(app, anna)
     tasks.send_approver_letters()
     assert mail.outbox == []
@@ -136,7 +136,7 @@ def test_who_has_no_address_no_right_or_left_is_not_told() -> None:
 def test_who_loses_the_right_before_the_letter_goes_out_is_not_told_and_later_again_of_everything() -> None:
     anna = approver()
     AppFactory(pending=True)
-    assert approver_letters.are_due()
+    assert approver_letters.call_for_letters()
     User.objects.filter(pk=anna.pk).update(is_active=False)
     tasks.send_approver_letters()
     look()
@@ -158,9 +158,9 @@ def test_the_sweep_finds_what_nobody_was_nudged_about(django_capture_on_commit_c
 def test_a_worker_that_died_before_it_sent_the_letter_is_replaced() -> None:
     approver()
     AppFactory(pending=True)
-    assert approver_letters.are_due()
+    assert approver_letters.call_for_letters()
     ApproverLetter.objects.claim(1)
-    assert not approver_letters.are_due()
+    assert not approver_letters.call_for_letters()
     ApproverLetter.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     look()
     assert len(mail.outbox) == 1
@@ -169,7 +169,7 @@ def test_a_worker_that_died_before_it_sent_the_letter_is_replaced() -> None:
 def test_two_workers_at_once_send_one_letter() -> None:
     approver()
     AppFactory(pending=True)
-    assert approver_letters.are_due()
+    assert approver_letters.call_for_letters()
     (held,) = ApproverLetter.objects.claim(1)
     ApproverLetter.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
     look()
@@ -200,7 +200,7 @@ def test_a_refused_address_keeps_nobody_else_from_being_told_and_is_tried_again_
         ApproverLetter.objects.update(next_attempt_at=timezone.now())
     assert len(mail_server.mails) == 1
     assert ApproverLetter.objects.get(user=bad).state == WorkState.FAILED
-    assert not approver_letters.are_due()
+    assert not approver_letters.call_for_letters()
     later(minutes=30)
     AppFactory(pending=True, waiting_since=timezone.now() - timedelta(minutes=2))
     mail_server.recipients = {}
@@ -212,11 +212,11 @@ def test_a_refused_address_keeps_nobody_else_from_being_told_and_is_tried_again_
 def test_a_letter_that_ends_workers_is_given_up_until_there_is_news() -> None:
     approver()
     AppFactory(pending=True)
-    assert approver_letters.are_due()
+    assert approver_letters.call_for_letters()
     ApproverLetter.objects.update(deaths=5)
     tasks.send_approver_letters()
     assert ApproverLetter.objects.get().state == WorkState.FAILED
-    assert not approver_letters.are_due()
+    assert not approver_letters.call_for_letters()
     assert mail.outbox == []
 
 

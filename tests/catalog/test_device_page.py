@@ -231,5 +231,5 @@ def test_the_page_tells_the_system_and_the_time_zone_and_how_old_that_is() -> No
     assert "told <time" in page
     Device.objects.update(time_zone="", facts_at=None)
     page = unescape(sign_in().get(f"/devices/{device.pk}/").content.decode())
-    assert "not told: the portal's counts" in page
+    assert "not known: the one of the App Settings counts" in page
     assert "told <time" not in page

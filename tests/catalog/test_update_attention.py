@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import App, CatalogSettings, Rollout, RolloutDecision
-from tests.catalog.versions import NEW, behind, gave_up, released
-from tests.factories import ContentTokenFactory, ManagedUserFactory, UserGroupFactory
+from tests.catalog.versions import NEW, behind, current, gave_up, released
+from tests.factories import ContentTokenFactory, ManagedUserFactory, UpdateWindowFactory, UserGroupFactory
 from tests.signed_in import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -94,3 +94,20 @@ def test_the_queries_do_not_grow() -> None:
         stopped_by_its_pilot(f"App {number}")
         gave_up(released())
     assert queries() == few
+
+
+def test_devices_that_wait_for_ever_are_named_with_why() -> None:
+    over = UpdateWindowFactory(kind="once", date=timezone.localdate() - timedelta(days=3))
+    leaderless, late = released(listing__name="Alpha", pilot_hours=24), released(update_window=over)
+    behind(leaderless)
+    behind(late)
+    behind(released(pilot_hours=24, update_automatically=False))
+    current(released(pilot_hours=24))
+    words = "wait for ever: its pilot group was deleted, or its one-time window is over."
+    assert said() == {
+        f"Updates of “Alpha” {words}": f"/catalog/{leaderless.pk}/#updates",
+        f"Updates of “{late}” {words}": f"/catalog/{late.pk}/#updates",
+    }
+    Rollout.objects.create(app=leaderless, external_version_id=NEW, decision=RolloutDecision.RELEASED)
+    Rollout.objects.create(app=late, external_version_id=NEW, decision=RolloutDecision.HALTED)
+    assert said() == {}

@@ -67,7 +67,7 @@ def test_devices_that_are_not_reached_get_it_as_soon_as_that_is_possible(app: Ap
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("administrators", "Nothing was sent. No device that has it is behind the newest version"),
+        ("administrators", "Nothing was sent. No device is behind the newest version"),
         ("end_users", "Nothing was sent. 1 device is left to its person"),
     ],
 )

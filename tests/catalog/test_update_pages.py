@@ -107,7 +107,7 @@ def test_the_card_shows_the_versions_seen_with_their_notes(app: App) -> None:
             listing=app.listing, external_version_id=number, version=f"v{number}", release_notes=notes
         )
     text = card(app)
-    assert "Versions seen so far (2)" in text
+    assert "Versions seen last (2)" in text
     assert "Faster lists." in text
     assert text.count(">newest<") == 1
 
@@ -252,7 +252,7 @@ def test_updating_now_asks_for_all_that_are_behind(app: App, operator: Client) -
 def test_where_nothing_is_behind_there_is_nothing_to_update(app: App, operator: Client) -> None:
     current(app)
     title, _sentences, verb = confirmation(app, "now")
-    assert (title, verb) == ("Nothing to update of “Fieldnote”", "")
+    assert (title, verb) == ("Nothing to update for “Fieldnote”", "")
     assert "Nothing was sent" in text_of(operator.post(f"/catalog/{app.pk}/updates/now/", follow=True))
 
 
@@ -260,7 +260,7 @@ def test_where_the_people_decide_nothing_is_updated_by_hand(app: App, operator: 
     CatalogSettings.objects.create(pk=1, update_mode="end_users")
     behind(app)
     title, sentences, verb = confirmation(app, "now")
-    assert (title, verb) == ("Nothing to update of “Fieldnote”", "")
+    assert (title, verb) == ("Nothing to update for “Fieldnote”", "")
     assert sentences == ["1 device is left to its person: App Settings let the people decide on updates."]
     operator.post(f"/catalog/{app.pk}/updates/now/")
     assert not Installation.objects.filter(is_update_requested=True).exists()
@@ -297,6 +297,19 @@ def test_a_roll_out_goes_on_for_everybody(app: App, operator: Client) -> None:
     assert Rollout.objects.get().decision == RolloutDecision.RELEASED
 
 
+def test_a_stopped_roll_out_goes_on_with_its_pilot(app: App, operator: Client) -> None:
+    App.objects.update(pilot_group=UserGroupFactory(name="Pioneers"), pilot_hours=24)
+    behind(app)
+    assert "Continue with the pilot" not in card(app)
+    operator.post(f"/catalog/{app.pk}/updates/halt/")
+    assert "Continue with the pilot" in card(app)
+    _title, sentences, _verb = confirmation(app, "resume")
+    assert sentences[0] == "The devices of the pilot group “Pioneers” are sent version 2.4.1."
+    assert "24 hours from now" in sentences[1]
+    assert "goes on with its pilot" in text_of(operator.post(f"/catalog/{app.pk}/updates/resume/", follow=True))
+    assert Rollout.objects.get().decision == ""
+
+
 @pytest.mark.parametrize("verb", ["halt", "release"])
 def test_nothing_is_decided_on_a_version_that_was_not_asked_about(operator: Client, app: App, verb: str) -> None:
     behind(app)
@@ -322,7 +335,7 @@ def test_without_a_known_version_there_is_no_roll_out_to_decide_on(operator: Cli
     assert not Rollout.objects.exists()
 
 
-@pytest.mark.parametrize("page", ["", "now/", "halt/", "release/"])
+@pytest.mark.parametrize("page", ["", "now/", "halt/", "release/", "resume/"])
 def test_a_deleted_app_has_no_rules_to_change(operator: Client, page: str) -> None:
     app = released(deleted_at=timezone.now())
     assert operator.get(f"/catalog/{app.pk}/updates/{page}").status_code == 404

@@ -318,3 +318,16 @@ def test_a_worker_that_died_in_a_pass_holds_nobody_up_for_ever() -> None:
     cache.clear()
     tasks.propagate_updates()
     assert Command.objects.filter(updates_to=NEW).count() == 1
+
+
+def test_a_roll_out_that_was_stopped_goes_on_with_its_pilot() -> None:
+    app = released()
+    piloted(app)
+    assert not updating.resume(app, None)
+    updating.halt(app, None)
+    stopped = app.rollouts.get().started_at
+    assert updating.resume(app, UserFactory(username="ada"))
+    rollout = app.rollouts.get()
+    assert (rollout.decision, rollout.decided_at, rollout.decided_by) == ("", None, None)
+    assert rollout.started_at > stopped
+    assert not updating.resume(app, None)
