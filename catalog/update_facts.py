@@ -133,8 +133,8 @@ def stuck() -> QuerySet[App]:
     if CatalogSettings.load().update_mode != UpdateMode.ADMINISTRATORS:
         return App.objects.none()
     rollouts = Rollout.objects.filter(app=OuterRef("pk"), external_version_id=OuterRef("listing__external_version_id"))
-    is_leaderless = Q(pilot_hours__isnull=False, pilot_group=None)
-    is_leaderless &= ~Exists(rollouts.filter(decision=RolloutDecision.RELEASED))
+    is_released = Exists(rollouts.filter(decision=RolloutDecision.RELEASED))
+    is_leaderless = Q(~is_released, pilot_hours__isnull=False, pilot_group=None)
     # After two days it is over in every time zone, also where it ends on the next day.
     over_since = timezone.localdate() - timedelta(days=2)
     is_over = Q(update_window__kind=WindowKind.ONCE, update_window__date__lt=over_since)
