@@ -122,6 +122,16 @@ def test_an_app_can_be_added_new_or_known(mdm, sim, other):
     assert mdm.get("/assets", adamId=free)["assets"][0]["totalCount"] == 2147483647
 
 
+def test_an_app_that_is_or_was_owned_keeps_what_is_assigned_of_it(mdm, sim):
+    adam_id = sim.control("add-app", location="business", count=7)["adamId"]
+    sim.control("assign", location="business", adamId=adam_id, serialNumbers=["A"])
+    for total in (10, 13):
+        sim.control("add-app", location="business", adamId=adam_id, count=3)
+        asset = mdm.get("/assets", adamId=adam_id)["assets"][0]
+        assert (asset["assignedCount"], asset["totalCount"]) == (1, total)
+        sim.control("transfer-away", location="business", adamId=adam_id)
+
+
 def test_an_asset_can_be_transferred_away_while_its_assignments_remain(mdm, sim):
     app = mdm.an_app(deviceAssignable=True, supportedPlatforms=["iOS"])
     held = mdm.get("/assignments", adamId=app["adamId"])["size"]

@@ -83,7 +83,7 @@ def add_app(
     custom: bool = False,
     unlimited: bool = False,
 ) -> dict[str, Any]:
-    """Buy an app the location does not own yet: a known one by adamId, otherwise a new one."""
+    """Buy an app: a known one by adamId, otherwise a new one. Of one that is owned, or was, there are so many more."""
     place = world.location(location)
     with world.lock:
         adam_id = str(adam_id) or str(NEW_ID + len(world.store.products))
@@ -96,9 +96,14 @@ def add_app(
     is_app = kind != "book"
     total = UNLIMITED if unlimited else count
     with place.lock:
-        place.assets[key] = Asset(
-            key, total, "App" if is_app else "Book", is_app, is_app, PLATFORMS[kind], is_unlimited=unlimited
-        )
+        asset = place.assets.get(key) or place.departed.pop(key, None)
+        if asset is None:
+            asset = Asset(
+                key, total, "App" if is_app else "Book", is_app, is_app, PLATFORMS[kind], is_unlimited=unlimited
+            )
+        elif not asset.is_unlimited:
+            asset.total += count
+        place.assets[key] = asset
         place.change("assets")
     _tell_count(world, place, key, count)
     return {"adamId": adam_id}
