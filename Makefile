@@ -26,7 +26,7 @@ run: .venv/requirements.installed .assets/fetched
 
 # Many tests wait for processes: three at once keep two cores busy. Tests of one file stay together, in the order that
 # tests/conftest.py gives them. What is judged by the clock runs by itself.
-AT_ONCE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+AT_ONCE = --numprocesses=3 --dist=loadfile --no-loadscope-reorder --hypothesis-profile=repeatable
 ON_POSTGRES = $(VENV) -m tests.postgres $(VENV) -m pytest
 # With ARGS a developer's run on SQLite; without, everything, and once more on PostgreSQL what may depend on the database.
 test: .venv/requirements-dev.installed .assets/fetched

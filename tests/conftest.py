@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from tests.channel import Channel
@@ -31,6 +32,10 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+# A whole run tries the same examples everywhere, so that it fails for a change and not by chance; whoever runs some
+# tests while working on them tries others each time. No example is judged by the clock of a busy machine.
+hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
 
 SLOW_FILES = ("test_run.py", "test_timetable.py", "test_supervisor.py")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "template", "live_server"}
