@@ -128,5 +128,9 @@ class CatalogSettingsAdmin(admin.ModelAdmin):
         """Store the settings as their page does: recorded, and followed at once."""
         approvals.store_settings(obj, request.user)
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Offer to add the row only while the defaults are in force."""
+        return super().has_add_permission(request) and not CatalogSettings.objects.exists()
+
     def has_delete_permission(self, request: HttpRequest, obj: CatalogSettings | None = None) -> bool:
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -176,6 +178,11 @@ class CatalogSettings(models.Model):
 
     def __str__(self) -> str:
         return "App Settings"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store the one row, whichever page it comes from."""
+        self.pk = 1
+        super().save(*args, **kwargs)
 
     @classmethod
     def load(cls) -> CatalogSettings:

@@ -68,3 +68,12 @@ def test_what_the_administration_stores_is_recorded_too(admin_client: Client) ->
     admin_client.post("/admin/catalog/catalogsettings/add/", GIVEN)
     assert CatalogSettings.load().approval == "mandatory"
     assert Entry.objects.get().details["approval"] == "mandatory"
+
+
+def test_the_administration_stores_one_set_of_settings_and_offers_no_second(admin_client: Client) -> None:
+    CatalogSettings(update_mode="end_users").save()
+    CatalogSettings(update_mode="off").save()
+    assert CatalogSettings.objects.get().update_mode == "off"
+    assert admin_client.get("/admin/catalog/catalogsettings/add/").status_code == 403
+    admin_client.post("/admin/catalog/catalogsettings/1/change/", GIVEN)
+    assert CatalogSettings.objects.get().approval == "mandatory"
