@@ -21,6 +21,7 @@ from tests.portal import Portal, Template
 from tests.processes import Simulator, Valkey
 from tokens import connection
 from vppportal.simulator import Simulator as SimulatorHere
+from vppportal.simulator.mdm.service import Options
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_OPTIONS = [
@@ -82,8 +83,11 @@ def empty_valkey(valkey: Valkey) -> None:
 
 @pytest.fixture(scope="session")
 def simulator_here() -> Iterator[SimulatorHere]:
-    """One simulator in this process for all tests that want one."""
-    with SimulatorHere(seed=1, event_seconds=0.01) as running:
+    """One simulator in this process for all tests that want one; on its devices apps are there at once.
+
+    A test that lets the portal work step by step would otherwise depend on which of the two is quicker.
+    """
+    with SimulatorHere(seed=1, event_seconds=0.01, mdm=Options(install_seconds=0)) as running:
         yield running
 
 
