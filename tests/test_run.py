@@ -85,10 +85,13 @@ class Run:
         family = psutil.Process(self.process.pid).children(recursive=True)
         return {process.pid: " ".join(process.cmdline()) for process in family}
 
-    def all_programs(self) -> dict[int, str] | None:
-        """Return them when all are there: Valkey, simulator, web and its two, worker and its two, beat."""
-        programs = self.programs()
-        return programs if len(programs) >= 9 else None
+    def all_programs(self) -> dict[int, str]:
+        """Return them once all are there: Valkey, simulator, web and its two, worker and its two, beat."""
+        try:
+            return eventually(lambda: found if len(found := self.programs()) >= 9 else None, 20)
+        except AssertionError:
+            there = "\n".join(self.programs().values())
+            raise AssertionError(f"Not all programs are there, only\n{there}\nThe runner says:\n{self.text}") from None
 
     def end(self, number: signal.Signals) -> int:
         """Send a signal to the runner alone and return its exit code."""
@@ -120,7 +123,7 @@ def start(data: Path) -> Iterator[Callable[..., Run]]:
 def test_nothing_outlives_the_runner(start: Callable[..., Run], ending: signal.Signals):
     run = start()
     eventually(run.is_up, 60)
-    programs = eventually(run.all_programs, 20)
+    programs = run.all_programs()
     assert run.end(ending) == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
     eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 10)
 
