@@ -217,8 +217,11 @@ def _is_too_much(pilot: Pilot, percent: int, *, of: int) -> bool:
 
 
 def _so_far(pilot: Pilot) -> str:
-    told = f"{pilot.done:,} of its {pilot.number:,} devices have the version" if pilot.number else ""
-    return told and told + (f", {pilot.failed:,} failed." if pilot.failed else ".")
+    if pilot.number == 1:
+        told = f"Its only device {'has the version' if pilot.done else 'does not have the version yet'}"
+    else:
+        told = f"{pilot.done:,} of its {pilot.number:,} devices have the version"
+    return (told + (f", {pilot.failed:,} failed." if pilot.failed else ".")) if pilot.number else ""
 
 
 def _by_window(rules: Rules, one: Standing, now: datetime) -> Ruling | None:

@@ -172,6 +172,18 @@ def test_the_others_follow_after_its_time() -> None:
     assert ruling == Ruling(Verdict.PILOT, NOW + timedelta(hours=24), words)
 
 
+@pytest.mark.parametrize(
+    ("pilot", "words"),
+    [
+        (Pilot(10, done=8, failed=1), "8 of its 10 devices have the version, 1 failed."),
+        (Pilot(1), "Its only device does not have the version yet."),
+        (Pilot(1, done=1), "Its only device has the version."),
+    ],
+)
+def test_how_far_a_pilot_is_reads_well_for_one_device_and_for_many(pilot: Pilot, words: str) -> None:
+    assert decide({**STAGED, "pilot": pilot, "started_at": NOW, "failure_percent": 50}).words.endswith(f". {words}")
+
+
 def test_nobody_follows_a_pilot_without_a_single_success() -> None:
     assert decide({**STAGED, "pilot": Pilot(10)}).verdict == Verdict.PILOT
     assert decide({**STAGED, "started_at": None, "pilot": Pilot(10)}).verdict == Verdict.PILOT
