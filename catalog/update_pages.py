@@ -96,7 +96,7 @@ def app_halt(request: HttpRequest, pk: int) -> HttpResponse:
     ]
     done = f"The roll-out of “{app}” {app.listing.version} is stopped."
     title = f"Stop the roll-out of “{app}” {app.listing.version}?"
-    return _decide(request, app, updating.halt, title, sentences, "Stop the roll-out", done)
+    return _decide(request, app, updating.halt, title, sentences, "Stop the roll-out", done, is_grave=True)
 
 
 @permission_required(DISTRIBUTES, raise_exception=True)
@@ -159,6 +159,8 @@ def _decide(
     sentences: list[str],
     verb: str,
     done: str,
+    *,
+    is_grave: bool = False,
 ) -> HttpResponse:
     """Ask whether it is meant so; do it once it is confirmed, of the version that was asked about."""
     newest = str(app.listing.external_version_id or "")
@@ -177,6 +179,6 @@ def _decide(
         "form": VersionForm(initial={"version": newest}),
         "verb": verb if newest else "",
         "back": app.get_absolute_url(),
-        "is_grave": True,
+        "is_grave": is_grave,
     }
     return render(request, "confirm.html", context, status=200 if is_about_newest else 409)
