@@ -131,9 +131,13 @@ def _updates() -> Iterator[Attention]:
     if len(stopped) > NAMED:
         sentence = f"The roll-outs of {len(stopped):,} apps stopped: their pilots failed on too many devices."
         yield Attention("orange", sentence, f"{reverse('catalog')}?update=pending", "Show")
-    for app in stuck()[:NAMED]:
+    waiting = list(stuck())
+    for app in waiting[:NAMED]:
         sentence = f"Updates of “{app}” wait for ever: its pilot group was deleted, or its one-time window is over."
         yield Attention("orange", sentence, f"{app.get_absolute_url()}#updates", "Choose")
+    if more := len(waiting[NAMED:]):
+        sentence = f"So do updates of {number(more, 'more app', 'more apps')}."
+        yield Attention("orange", sentence, f"{reverse('catalog')}?update=pending", "Show")
     failed = Installation.objects.filter(GAVE_UP, app__deleted_at=None).values_list("app", "app__listing__name")
     counted = list(failed.annotate(number=Count("pk")).order_by("-number", "app"))
     for app_id, name, count in counted if len(counted) <= NAMED else ():

@@ -111,3 +111,12 @@ def test_devices_that_wait_for_ever_are_named_with_why() -> None:
     Rollout.objects.create(app=leaderless, external_version_id=NEW, decision=RolloutDecision.RELEASED)
     Rollout.objects.create(app=late, external_version_id=NEW, decision=RolloutDecision.HALTED)
     assert said() == {}
+
+
+def test_of_many_apps_that_wait_for_ever_the_rest_is_counted() -> None:
+    for number in range(5):
+        behind(released(listing__name=f"App {number}", pilot_hours=24))
+    waiting = list(said().items())
+    assert [url.endswith("#updates") for _, url in waiting] == [True, True, True, False]
+    assert waiting[-1] == ("So do updates of 2 more apps.", "/catalog/?update=pending")
+    assert sign_in("Viewer").get(waiting[-1][1]).context["list"].count == 5
