@@ -13,13 +13,13 @@ from django.db.models import Count, OuterRef, Subquery
 from django.urls import reverse
 from django.utils import timezone
 
-from catalog.approvers import pending, steps_without_approver, waiting_for
+from catalog.approval.approvers import pending, steps_without_approver, waiting_for
 from catalog.models import Addition, DeviceEvent, Distribution, Installation, InstallState, Outcome
 from catalog.rows import app_rows
 from catalog.tables import by_licenses
-from catalog.update_facts import stopped_by_pilot, stuck
-from catalog.update_gathering import GAVE_UP
-from catalog.update_rows import FAILED_FOR_GOOD
+from catalog.updates.facts import stopped_by_pilot, stuck
+from catalog.updates.gathering import GAVE_UP
+from catalog.updates.rows import FAILED_FOR_GOOD
 from tokens.diagnosis import diagnose
 from tokens.models import ClientUser, ClientUserStatus, ContentToken, SyncRun
 from vppportal.groups.models import Device

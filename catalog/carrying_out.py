@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
-from catalog import commands, mdm, update_tries
+from catalog import commands, mdm
 from catalog.facts import Facts, Verdict
 from catalog.gathering import gather
 from catalog.models import (
@@ -32,6 +32,7 @@ from catalog.models import (
     Reconciliation,
 )
 from catalog.plan import Plan, plan
+from catalog.updates import tries
 from tokens import licenses, people
 from tokens.licenses import Holder
 from tokens.models import Asset, ContentToken
@@ -55,7 +56,7 @@ WRITTEN: Final = (
     "priority",
     "queued_at",
     "retry_at",
-    *update_tries.WRITTEN,
+    *tries.WRITTEN,
 )
 
 
@@ -150,7 +151,7 @@ def _call_back(unwanted: Iterable[Installation]) -> set[int]:
     Return the devices for which that happens just now: for those the next plan decides, as what is sent after a removal
     would stay on the device.
     """
-    ready = [row.pk for row in unwanted if row.state == InstallState.READY or update_tries.is_awaited(row)]
+    ready = [row.pk for row in unwanted if row.state == InstallState.READY or tries.is_awaited(row)]
     unsent = Command.objects.open().filter(installation__in=ready, status=CommandStatus.QUEUED)
     rows = list(unsent.order_by("pk").select_for_update(of=("self",))) if ready else []
     now = timezone.now()
@@ -208,7 +209,7 @@ def _written(row: Installation, verdict: Verdict, now: datetime) -> Installation
     state = _next_state(verdict)
     if row.pk is None or row.state != state:
         row.since, row.details = now, verdict.details
-        update_tries.forget(row)
+        tries.forget(row)
     waits = state in (*IN_NEED, InstallState.LICENSING)
     row.queued_at = (row.queued_at or now) if waits else None
     row.retry_at = None if verdict.sends or verdict.asks else row.retry_at

@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 
-from catalog.approvers import APPROVES, waiting_for
+from catalog.approval.approvers import APPROVES, waiting_for
 
 
 def approvals(request: HttpRequest) -> dict[str, Any]:

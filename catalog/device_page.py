@@ -17,7 +17,7 @@ from catalog.installation_tables import in_order, installation_rows
 from catalog.models import UNDER_WAY, CommandKind, Installation, InstallState, UpdateState
 from catalog.progress import is_being_planned
 from catalog.rows import held_licenses
-from catalog.update_rows import put_rulings_on
+from catalog.updates.rows import put_rulings_on
 from tokens.models import Assignment
 from vppportal.groups.changes import remove
 from vppportal.groups.models import Device

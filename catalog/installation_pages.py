@@ -26,8 +26,8 @@ from catalog.installation_tables import (
 )
 from catalog.models import UNWANTED, App, Installation, InstallState
 from catalog.progress import progress_of
-from catalog.update_gathering import UPDATING
-from catalog.update_rows import put_rulings_on
+from catalog.updates.gathering import UPDATING
+from catalog.updates.rows import put_rulings_on
 from vppportal.chosen import ChosenForm
 from vppportal.lists import Bulk, Empty, Listed, selected
 from vppportal.wording import number

@@ -11,7 +11,7 @@ from django.db.models.functions import RowNumber
 from django.http import HttpRequest
 
 from catalog.models import App, Distribution, Installation, InstallState, Reason
-from catalog.update_rows import CHOICES, by_update
+from catalog.updates.rows import CHOICES, by_update
 from vppportal.columns import NAMED, RIGHT, Cell, Number, Pill, When
 from vppportal.groups.models import Platform, UserGroup
 from vppportal.lists import Search

@@ -9,9 +9,10 @@ from typing import Final, Self
 from django.db.models import Q
 from django.utils import timezone
 
-from catalog import reconciling, update_tries
+from catalog import reconciling
 from catalog.answers import retry_after
 from catalog.models import ON_THE_WAY, Command, CommandKind, Installation, InstallState, Reconciliation
+from catalog.updates import tries
 from tokens.models import ListingVersion
 
 WRITTEN: Final = (
@@ -23,7 +24,7 @@ WRITTEN: Final = (
     "version",
     "external_version_id",
     "confirmed_at",
-    *update_tries.WRITTEN,
+    *tries.WRITTEN,
 )
 AT_ONCE: Final = 500
 FROM: Final[dict[str, frozenset[InstallState]]] = {
@@ -72,7 +73,7 @@ class Moves:
         """Put an installation into a state, since `at`; what a new state has no use for is forgotten."""
         if row.state != state:
             if row.state == InstallState.INSTALLED:
-                update_tries.forget(row)
+                tries.forget(row)
             row.state, row.since = state, at
             if state in CALLS_FOR_A_PLAN:
                 self._to_plan.add(row.app_id)
@@ -97,19 +98,19 @@ class Moves:
         if row is None:
             return
         if command.updates_to is not None:
-            if update_tries.is_awaited(row, command.updates_to):
+            if tries.is_awaited(row, command.updates_to):
                 self.fail_update(row, at, words, may_help_again=may_help_again)
         elif row.state in FROM.get(command.kind, ()):
             self.fail(row, at, words, may_help_again=may_help_again)
 
     def tell_update(self, row: Installation, words: str, since: datetime | None = None) -> None:
         """Note what a device says about an update, and since when it is at it."""
-        update_tries.tell(row, words, since)
+        tries.tell(row, words, since)
         self._changed.add(row.pk)
 
     def fail_update(self, row: Installation, at: datetime, words: str, *, may_help_again: bool) -> None:
         """Count a try to update an app that came to nothing; the app stays installed as it is."""
-        update_tries.fail(row, at, words, may_help_again=may_help_again)
+        tries.fail(row, at, words, may_help_again=may_help_again)
         self._changed.add(row.pk)
 
     def name(self, row: Installation, at: datetime, external_version_id: int | None) -> None:
@@ -123,7 +124,7 @@ class Moves:
             row.external_version_id = told
             wanted = row.update_to if row.update_state else listing.external_version_id
             if wanted is not None and told >= wanted:
-                update_tries.forget(row)
+                tries.forget(row)
         self._changed.add(row.pk)
 
     def save(self) -> None:

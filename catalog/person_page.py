@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, render
 
 from catalog.installation_tables import in_order, installation_rows
 from catalog.rows import held_licenses
-from catalog.update_rows import put_rulings_on
+from catalog.updates.rows import put_rulings_on
 from tokens.models import Assignment, ClientUser
 from tokens.people_tables import put_into_words, with_standing
 from vppportal.groups.models import ManagedUser

@@ -17,8 +17,8 @@ from catalog.commands import FIRST_LOOK, ask_for_lists, enqueue
 from catalog.mdm import Report, Unreadable
 from catalog.models import Command, CommandKind, CommandStatus, Installation, InstallState, UpdateState
 from catalog.moves import FROM, Moves
-from catalog.settling_updates import next_look_at, take_answer, take_list, version_of, wait
-from catalog.update_tries import is_awaited
+from catalog.updates.settling import next_look_at, take_answer, take_list, version_of, wait
+from catalog.updates.tries import is_awaited
 from vppportal.groups.models import Device
 from vppportal.work import OPEN_STATES, WorkState
 

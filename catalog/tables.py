@@ -13,7 +13,7 @@ from django.utils.html import format_html
 
 from catalog.models import Addition, App, AppStatus, Installation, InstallState, Outcome, UpdateWindow
 from catalog.rows import TYPES
-from catalog.update_rows import OF_APPS, apps_by_update
+from catalog.updates.rows import OF_APPS, apps_by_update
 from tokens.models import Asset, ContentToken
 from vppportal.columns import ICON, NAMED, Cell, LicenseCount, Number, Pill, When
 from vppportal.groups.models import Platform

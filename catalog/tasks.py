@@ -7,7 +7,6 @@ from celery import shared_task
 
 from catalog import (
     additions,
-    approver_letters,
     carrying_out,
     chasing,
     commands,
@@ -18,9 +17,10 @@ from catalog import (
     letters,
     removal,
     sending,
-    updating,
 )
+from catalog.approval import approver_letters
 from catalog.models import Letter, Reconciliation
+from catalog.updates import updating
 from tokens.models import ContentToken
 from vppportal.work import LeaseLost, nudge
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from django.urls import path
 
 from catalog import (
-    approval_pages,
-    approval_step_pages,
     channel_page,
     device_page,
     distribute_pages,
@@ -18,12 +16,14 @@ from catalog import (
     policy_pages,
     settings_page,
     token_page,
-    update_bulk_pages,
-    update_pages,
     views,
     webhooks,
-    window_pages,
 )
+from catalog.approval import pages as approval_pages
+from catalog.approval import step_pages as approval_step_pages
+from catalog.updates import bulk_pages as update_bulk_pages
+from catalog.updates import pages as update_pages
+from catalog.updates import window_pages
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -34,7 +34,7 @@ urlpatterns = [
     path("catalog/approvals/approve/", approval_pages.apps_approve, name="apps-approve"),
     path("catalog/approvals/reject/", approval_pages.apps_reject, name="apps-reject"),
     path("catalog/approvals/ask-again/", approval_pages.apps_ask_again, name="apps-ask-again"),
-    path("catalog/settings/steps/", approval_step_pages.steps, name="approval-steps"),
+    path("catalog/settings/steps/", approval_step_pages.step_list, name="approval-steps"),
     path("catalog/settings/steps/add/", approval_step_pages.step_add, name="approval-step-add"),
     path("catalog/settings/steps/<int:pk>/", approval_step_pages.step_edit, name="approval-step-edit"),
     path("catalog/settings/steps/<int:pk>/move/", approval_step_pages.step_move, name="approval-step-move"),

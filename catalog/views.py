@@ -14,15 +14,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from catalog import additions, policies, removal
-from catalog.approval_facts import approval_of
+from catalog.approval.facts import approval_of
 from catalog.distribution_tables import app_distributions
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus
 from catalog.progress import progress_of
 from catalog.rows import addition_rows, app_rows
 from catalog.tables import AddableFilter, AdditionTable, AppFilter, AppTable
 from catalog.token_page import say_what_was_added
-from catalog.update_card import card
-from catalog.update_rows import put_numbers_on
+from catalog.updates.card import card
+from catalog.updates.rows import put_numbers_on
 from tokens.models import Asset, ContentToken
 from vppportal.activity.models import Entry
 from vppportal.lists import Bulk, Empty, Listed, selected

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from catalog import updating
 from catalog.models import App, CatalogSettings, Command, Installation
+from catalog.updates import updating
 from tests.channel import answer, told
 from tests.factories import AppFactory, InstallationFactory, ListingFactory, ManagedUserFactory, UserGroupFactory
 from tokens.models import Listing, ListingVersion

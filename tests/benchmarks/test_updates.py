@@ -18,9 +18,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog import updating
 from catalog.models import App, Command, Installation, InstallState, UpdateState, UpdateWindow
-from catalog.update_gathering import BEHIND, read
+from catalog.updates import updating
+from catalog.updates.gathering import BEHIND, read
 from tests.factories import AppFactory, DeviceFactory, ListingFactory, ManagedUserFactory, UserGroupFactory
 from tests.releases import NEW, OLD
 from tokens.models import Listing

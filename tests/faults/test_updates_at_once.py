@@ -6,8 +6,9 @@ from functools import partial
 
 import pytest
 
-from catalog import events, tasks, updating
+from catalog import events, tasks
 from catalog.models import Command, Installation, Reconciliation, Rollout, UpdateState
+from catalog.updates import updating
 from tests.channel import answer, refusal
 from tests.factories import InstallationFactory
 from tests.faults.test_at_once import at_once

@@ -10,10 +10,10 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog import approval_steps, approvals
-from catalog.approvers import steps_of, waiting_for
+from catalog.approval import decisions, steps
+from catalog.approval.approvers import steps_of, waiting_for
 from catalog.models import App, ApprovalStep, AppStatus, Decision, DecisionKind
-from tests.catalog.approvers import approver
+from tests.catalog.approval.approvers import approver
 from tests.factories import AppFactory, ContentTokenFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -33,41 +33,41 @@ EVENTS = st.one_of(
 def may_approve(app: App, by: User) -> bool:
     """Try it, and take it back."""
     with transaction.atomic():
-        result = approvals.approve(app, by)
+        result = decisions.approve(app, by)
         transaction.set_rollback(True)
     return bool(result.settled or result.passed)
 
 
 def happen(event: tuple[str, int, int], people: list[User], apps: list[App], groups: list[Group]) -> None:
     kind, first, second = event
-    steps = list(ApprovalStep.objects.all())
+    present = list(ApprovalStep.objects.all())
     match kind:
         case "approve":
             approve(people[first], apps[second])
         case "reject":
-            approvals.reject(apps[second], people[first], "No")
+            decisions.reject(apps[second], people[first], "No")
         case "ask again":
-            approvals.ask_again(apps[second], people[first], "Look again")
+            decisions.ask_again(apps[second], people[first], "Look again")
         case "add step":
-            approval_steps.add(f"Step {len(steps)}", [groups[first]], None)
-        case "move step" if steps:
-            approval_steps.move(steps[first % len(steps)], None, earlier=bool(second))
-        case "remove step" if steps:
-            approval_steps.remove(steps[first % len(steps)], None)
+            steps.add(f"Step {len(present)}", [groups[first]], None)
+        case "move step" if present:
+            steps.move(present[first % len(present)], None, earlier=bool(second))
+        case "remove step" if present:
+            steps.remove(present[first % len(present)], None)
 
 
 def approve(by: User, app: App) -> None:
     """Approve; whatever becomes available has passed every step there is, by more than its uploader alone."""
-    steps = list(ApprovalStep.objects.prefetch_related("groups"))
-    own = steps_of(by, steps)
-    result = approvals.approve(app, by)
+    present = list(ApprovalStep.objects.prefetch_related("groups"))
+    own = steps_of(by, present)
+    result = decisions.approve(app, by)
     if not result.settled:
         return
     now = App.objects.get(pk=app.pk)
     given = Decision.objects.filter(app=app, round=now.approval_round, kind=DecisionKind.APPROVED)
-    assert set(given.exclude(step=None).values_list("step", flat=True)) >= {step.pk for step in steps}
-    assert not steps or own or given.filter(by=by, step=None).exists()
-    if len(steps) > 1:
+    assert set(given.exclude(step=None).values_list("step", flat=True)) >= {step.pk for step in present}
+    assert not present or own or given.filter(by=by, step=None).exists()
+    if len(present) > 1:
         uploader = now.added_from.uploaded_by_id if now.added_from else now.brought_by_id
         assert set(given.values_list("by", flat=True)) != {uploader}
 

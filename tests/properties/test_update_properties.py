@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.models import Reason, RolloutDecision, UpdateMode, UpdateState, WindowKind
-from catalog.update_answers import find_update
 from catalog.updates import Pilot, Rules, Standing, Verdict, verdict
-from catalog.windows import Window, is_open, next_opening
+from catalog.updates.answers import find_update
+from catalog.updates.windows import Window, is_open, next_opening
 
 NAMES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "Africa/Casablanca"]
 zones = st.sampled_from([ZoneInfo(name) for name in NAMES])
