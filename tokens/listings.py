@@ -39,14 +39,12 @@ def ask_again(token: ContentToken, adam_ids: Collection[str]) -> None:
     asked.update(outcome=ListingOutcome.UNKNOWN, next_attempt_at=timezone.now())
 
 
-def check_now(adam_ids: Collection[str], storefronts: Collection[str] | None = None) -> int:
-    """Have these apps looked up now, in these App Stores or in all that list them; return how many listings that is.
+def check_now(adam_ids: Collection[str]) -> int:
+    """Have these apps looked up now in all App Stores that list them; return how many listings that is.
 
     What a worker is asking about at this moment is not asked about twice.
     """
     asked = Listing.objects.open().filter(adam_id__in=adam_ids, lease_until=None)
-    if storefronts is not None:
-        asked = asked.filter(storefront__in=storefronts)
     with transaction.atomic():
         # Tokens that did not find an app today may try again.
         asked.filter(outcome=ListingOutcome.NOT_FOUND).update(checked_with=None)
