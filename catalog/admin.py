@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest
 
-from catalog.approval import decisions
+from catalog import app_settings
 from catalog.forms import SettingsForm
 from catalog.models import (
     Addition,
@@ -126,7 +126,7 @@ class CatalogSettingsAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: CatalogSettings, form: object, change: bool) -> None:
         """Store the settings as their page does: recorded, and followed at once."""
-        decisions.store_settings(obj, request.user)
+        app_settings.store(obj, request.user)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Offer to add the row only while the defaults are in force."""

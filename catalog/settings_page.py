@@ -8,7 +8,7 @@ from django.contrib.auth.decorators import permission_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from catalog.approval import decisions
+from catalog import app_settings
 from catalog.forms import SettingsForm
 from catalog.models import ApprovalStep, CatalogSettings, UpdateWindow
 
@@ -18,7 +18,7 @@ def catalog_settings(request: HttpRequest) -> HttpResponse:
     """Change the App Settings."""
     form = SettingsForm(request.POST or None, instance=CatalogSettings.load())
     if request.method == "POST" and form.is_valid():
-        decisions.store_settings(form.instance, request.user)
+        app_settings.store(form.instance, request.user)
         messages.success(request, "The App Settings are saved.")
         return redirect("catalog-settings")
     context = {
