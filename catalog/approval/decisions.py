@@ -15,11 +15,9 @@ from django.utils import timezone
 
 from catalog import reconciling
 from catalog.approval.approvers import APPROVES, hold_steps, steps_of
-from catalog.models import Addition, App, ApprovalStep, AppStatus, CatalogSettings, Decision, DecisionKind, Outcome
+from catalog.models import Addition, App, ApprovalStep, AppStatus, Decision, DecisionKind, Outcome
 from tokens.many import Keys
-from tokens.queue import PROPAGATE
-from vppportal.activity.models import Actor, record, record_each
-from vppportal.work import nudge
+from vppportal.activity.models import record_each
 
 BATCH: Final = 500
 OUTCOMES: Final = {
@@ -58,22 +56,7 @@ class _Case:
     """Nobody else has a say in it but this person, who uploaded its token."""
 
 
-def approve(app: App, by: User, seen: datetime | None = None) -> Result:
-    """Let an app pass the step it waits at; with the last one it becomes available."""
-    return approve_all(App.objects.filter(pk=app.pk), by, seen)
-
-
-def reject(app: App, by: User, reason: str) -> Result:
-    """Reject an app that waits, saying why."""
-    return reject_all(App.objects.filter(pk=app.pk), by, reason)
-
-
-def ask_again(app: App, by: User, reason: str) -> Result:
-    """Let a rejected app wait once more, from the first step on, saying why."""
-    return ask_all_again(App.objects.filter(pk=app.pk), by, reason)
-
-
-def approve_all(apps: QuerySet[App], by: User, seen: datetime | None = None) -> Result:
+def approve(apps: QuerySet[App], by: User, seen: datetime | None = None) -> Result:
     """Let each of the apps that waits for this person pass its step, as it was `seen`.
 
     What has come to another step since then is left: nobody approves a step that was not shown, nor two by two clicks.
@@ -94,7 +77,7 @@ def approve_all(apps: QuerySet[App], by: User, seen: datetime | None = None) -> 
     return result
 
 
-def reject_all(apps: QuerySet[App], by: User, reason: str) -> Result:
+def reject(apps: QuerySet[App], by: User, reason: str) -> Result:
     """Reject each of the apps that waits for this person, saying why."""
     result = Result()
     with transaction.atomic():
@@ -107,7 +90,7 @@ def reject_all(apps: QuerySet[App], by: User, reason: str) -> Result:
     return result
 
 
-def ask_all_again(apps: QuerySet[App], by: User, reason: str) -> Result:
+def ask_again(apps: QuerySet[App], by: User, reason: str) -> Result:
     """Let each of the rejected apps wait once more; what was approved before counts no longer."""
     result = Result()
     with transaction.atomic():
@@ -123,21 +106,6 @@ def ask_all_again(apps: QuerySet[App], by: User, reason: str) -> Result:
         _become(result.settled, AppStatus.PENDING)
         record_each(by, "asked again for approval of", result.settled, reason=reason)
     return result
-
-
-def store_settings(settings: CatalogSettings, by: Actor) -> None:
-    """Store who decides on the apps that are added from now on, and who on updates."""
-    with transaction.atomic():
-        settings.save()
-        record(
-            by,
-            "changed",
-            settings,
-            approval=settings.approval,
-            updates=settings.update_mode,
-            time_zone=settings.time_zone,
-        )
-        nudge(PROPAGATE)
 
 
 def _cases(apps: QuerySet[App], by: User, result: Result, seen: datetime | None = None) -> list[_Case]:

@@ -58,27 +58,27 @@ def approval_queue(request: HttpRequest) -> HttpResponseBase:
 def app_approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve an app."""
     app = _app(pk)
-    _say(request, decisions.approve(app, _user(request), _seen_at(request)), "approved", app)
+    _say(request, decisions.approve(_only(app), _user(request), _seen_at(request)), "approved", app)
     return redirect(app)
 
 
 @permission_required(APPROVES, raise_exception=True)
 def app_reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Reject an app, with a reason."""
-    return _decide_on(request, _app(pk), "Reject", WHAT_REJECTING_DOES, decisions.reject_all)
+    return _decide_on(request, _app(pk), "Reject", WHAT_REJECTING_DOES, decisions.reject)
 
 
 def app_ask_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for another decision on a rejected app, with a reason."""
     _require_asker(request)
-    return _decide_on(request, _app(pk), "Ask again", _what_asking_does(), decisions.ask_all_again)
+    return _decide_on(request, _app(pk), "Ask again", _what_asking_does(), decisions.ask_again)
 
 
 @require_POST
 @permission_required(APPROVES, raise_exception=True)
 def apps_approve(request: HttpRequest) -> HttpResponse:
     """Approve the selected apps."""
-    _say(request, decisions.approve_all(_chosen(request), _user(request), _seen_at(request)), "approved")
+    _say(request, decisions.approve(_chosen(request), _user(request), _seen_at(request)), "approved")
     return redirect(_queue(request))
 
 
@@ -86,22 +86,21 @@ def apps_approve(request: HttpRequest) -> HttpResponse:
 @permission_required(APPROVES, raise_exception=True)
 def apps_reject(request: HttpRequest) -> HttpResponse:
     """Reject the selected apps, with a reason for all of them."""
-    return _decide_on_many(request, "Reject", WHAT_REJECTING_DOES, decisions.reject_all)
+    return _decide_on_many(request, "Reject", WHAT_REJECTING_DOES, decisions.reject)
 
 
 @require_POST
 def apps_ask_again(request: HttpRequest) -> HttpResponse:
     """Ask for another decision on the selected apps, with a reason for all of them."""
     _require_asker(request)
-    return _decide_on_many(request, "Ask again", _what_asking_does(), decisions.ask_all_again)
+    return _decide_on_many(request, "Ask again", _what_asking_does(), decisions.ask_again)
 
 
 def _decide_on(request: HttpRequest, app: App, verb: str, sentences: list[str], decide: Decide) -> HttpResponse:
     """Ask for the reason of a decision on one app, and decide."""
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        chosen = App.objects.filter(pk=app.pk)
-        _say(request, decide(chosen, _user(request), form.cleaned_data["reason"]), DONE[verb], app)
+        _say(request, decide(_only(app), _user(request), form.cleaned_data["reason"]), DONE[verb], app)
         return redirect(app)
     title = f"Reject “{app}”?" if verb == "Reject" else f"Ask again for approval of “{app}”?"
     return _confirm(request, title, verb, sentences, form, app.get_absolute_url())
@@ -218,6 +217,10 @@ def _queue(request: HttpRequest) -> str:
     """Return the address of the queue as it was filtered."""
     filters = request.GET.urlencode()
     return reverse("approvals") + (f"?{filters}" if filters else "")
+
+
+def _only(app: App) -> QuerySet[App]:
+    return App.objects.filter(pk=app.pk)
 
 
 def _app(pk: int) -> App:

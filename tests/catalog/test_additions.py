@@ -10,6 +10,7 @@ from django.utils import timezone
 from catalog import additions
 from catalog.approval import decisions
 from catalog.models import COMMENTS, Addition, App, ApprovalPolicy, AppStatus, CatalogSettings, Outcome
+from tests.catalog.approval.approvers import only
 from tests.catalog.stock import outcomes, owner, store_has, store_lacks
 from tests.factories import AppFactory, AssetFactory, ContentTokenFactory, ListingFactory, UserFactory
 from tokens import listings
@@ -133,8 +134,8 @@ def test_the_decision_of_an_approver_is_not_undone_by_the_next_run() -> None:
     store_has("1", "2")
     additions.add(token)
     approver = UserFactory(role="Operator")
-    decisions.approve(App.objects.get(adam_id="1"), approver)
-    decisions.reject(App.objects.get(adam_id="2"), approver, "No use for it")
+    decisions.approve(only(App.objects.get(adam_id="1")), approver)
+    decisions.reject(only(App.objects.get(adam_id="2")), approver, "No use for it")
     additions.add(token)
     assert outcomes(token) == {"1": Outcome.ADDED, "2": Outcome.REJECTED}
     assert dict(App.objects.values_list("adam_id", "status")) == {"1": AppStatus.AVAILABLE, "2": AppStatus.REJECTED}

@@ -8,7 +8,7 @@ import pytest
 
 from catalog.approval import decisions, steps
 from catalog.models import App, ApprovalStep, AppStatus, Decision
-from tests.catalog.approval.approvers import approver, step
+from tests.catalog.approval.approvers import approver, only, step
 from tests.factories import AppFactory
 from tests.faults.test_at_once import at_once
 from vppportal.activity.models import Entry
@@ -20,8 +20,8 @@ def test_two_who_approve_the_same_step_at_once_are_one_approval() -> None:
     (security, anna), _ = step("Security"), step("Lawyers")
     ben, apps = approver(*security.groups.all()), AppFactory.create_batch(20, pending=True)
     results: list[Any] = at_once(
-        lambda: decisions.approve_all(App.objects.all(), anna),
-        lambda: decisions.approve_all(App.objects.all(), ben),
+        lambda: decisions.approve(App.objects.all(), anna),
+        lambda: decisions.approve(App.objects.all(), ben),
     )
     assert sum(len(result.passed) for result in results) == len(apps)
     assert Decision.objects.count() == Entry.objects.count() == len(apps)
@@ -30,7 +30,7 @@ def test_two_who_approve_the_same_step_at_once_are_one_approval() -> None:
 
 def test_of_an_approval_and_a_rejection_at_once_one_holds() -> None:
     anna, ben, app = approver(), approver(), AppFactory(pending=True)
-    at_once(lambda: decisions.approve(app, anna), lambda: decisions.reject(app, ben, "No"))
+    at_once(lambda: decisions.approve(only(app), anna), lambda: decisions.reject(only(app), ben, "No"))
     decision = Decision.objects.get()
     assert App.objects.get().status == {"approved": "available", "rejected": "rejected"}[decision.kind]
 
@@ -40,7 +40,7 @@ def test_an_approval_while_its_step_is_removed_leaves_the_app_where_it_belongs()
     AppFactory.create_batch(5, pending=True)
     security = ApprovalStep.objects.get(name="Security")
     at_once(
-        lambda: decisions.approve_all(App.objects.all(), anna),
+        lambda: decisions.approve(App.objects.all(), anna),
         lambda: steps.remove(security, anna),
     )
     assert App.objects.filter(status=AppStatus.PENDING).count() == 5

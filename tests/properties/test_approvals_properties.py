@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from catalog.approval import decisions, steps
 from catalog.approval.approvers import steps_of, waiting_for
 from catalog.models import App, ApprovalStep, AppStatus, Decision, DecisionKind
-from tests.catalog.approval.approvers import approver
+from tests.catalog.approval.approvers import approver, only
 from tests.factories import AppFactory, ContentTokenFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ EVENTS = st.one_of(
 def may_approve(app: App, by: User) -> bool:
     """Try it, and take it back."""
     with transaction.atomic():
-        result = decisions.approve(app, by)
+        result = decisions.approve(only(app), by)
         transaction.set_rollback(True)
     return bool(result.settled or result.passed)
 
@@ -45,9 +45,9 @@ def happen(event: tuple[str, int, int], people: list[User], apps: list[App], gro
         case "approve":
             approve(people[first], apps[second])
         case "reject":
-            decisions.reject(apps[second], people[first], "No")
+            decisions.reject(only(apps[second]), people[first], "No")
         case "ask again":
-            decisions.ask_again(apps[second], people[first], "Look again")
+            decisions.ask_again(only(apps[second]), people[first], "Look again")
         case "add step":
             steps.add(f"Step {len(present)}", [groups[first]], None)
         case "move step" if present:
@@ -60,7 +60,7 @@ def approve(by: User, app: App) -> None:
     """Approve; whatever becomes available has passed every step there is, by more than its uploader alone."""
     present = list(ApprovalStep.objects.prefetch_related("groups"))
     own = steps_of(by, present)
-    result = decisions.approve(app, by)
+    result = decisions.approve(only(app), by)
     if not result.settled:
         return
     now = App.objects.get(pk=app.pk)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
+from django.db.models import QuerySet
 
-from catalog.models import ApprovalStep
+from catalog.models import App, ApprovalStep
 from tests.factories import ApprovalStepFactory, UserFactory
 
 
@@ -22,3 +23,8 @@ def step(name: str) -> tuple[ApprovalStep, User]:
     """Return a new last step and the one approver of it."""
     group = Group.objects.create(name=f"Approvers of {name}")
     return ApprovalStepFactory(name=name, groups=[group]), approver(group, username=name.lower())
+
+
+def only(app: App) -> QuerySet[App]:
+    """Return an app as those that a decision is about."""
+    return App.objects.filter(pk=app.pk)

@@ -15,7 +15,7 @@ from catalog.approval import approver_letters, decisions, steps
 from catalog.mailbox import AWAY, FEW_TRIES
 from catalog.models import App, ApproverLetter
 from tests import deliveries
-from tests.catalog.approval.approvers import approver, step
+from tests.catalog.approval.approvers import approver, only, step
 from tests.factories import AppFactory, UserFactory
 from tests.mailserver import MailServer
 from vppportal.work import WorkState
@@ -105,7 +105,7 @@ def test_only_the_approvers_of_the_present_step_are_told() -> None:
     app = AppFactory(pending=True)
     look()
     assert [message.to for message in mail.outbox] == [[anna.email]]
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     later(minutes=2)
     look()
     assert [message.to for message in mail.outbox] == [[anna.email], [ben.email]]
@@ -118,7 +118,7 @@ def test_what_was_decided_meanwhile_is_not_told() -> None:
     anna = approver()
     app = AppFactory(pending=True)
     assert approver_letters.call_for_letters()
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     tasks.send_approver_letters()
     assert mail.outbox == []
     assert ApproverLetter.objects.get().state == WorkState.DONE

@@ -24,7 +24,7 @@ from catalog.models import (
     Reason,
     Reconciliation,
 )
-from tests.catalog.approval.approvers import approver, step
+from tests.catalog.approval.approvers import approver, only, step
 from tests.catalog.stock import outcomes, owner, store_has
 from tests.factories import (
     AppFactory,
@@ -133,7 +133,7 @@ def test_a_rejected_app_that_devices_have_stays_there() -> None:
     row = DistributionFactory(app=app)
     one = InstallationFactory(app=app, installed=True, distribution=row)
     row.devices.add(one.device)
-    decisions.reject(app, approver(), "Not any more")
+    decisions.reject(only(app), approver(), "Not any more")
     carry_out(app)
     assert Installation.objects.get().state == InstallState.INSTALLED
     assert not Command.objects.exists()
@@ -143,10 +143,10 @@ def test_between_two_steps_it_goes_nowhere_and_after_the_last_to_all_who_are_mea
     (_, anna), (_, ben) = step("Security"), step("Lawyers")
     app = unseen("pending")
     DistributionFactory(app=app).devices.add(DeviceFactory(enrolled=True))
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     carry_out(app)
     assert not Operation.objects.exists()
-    decisions.approve(app, ben)
+    decisions.approve(only(app), ben)
     (row,) = Reconciliation.objects.claim(1)
     carrying_out.reconcile(row)
     assert Operation.objects.exists()
@@ -180,11 +180,11 @@ def test_an_app_that_was_deleted_and_comes_back_is_approved_anew() -> None:
     store_has("1")
     additions.add(token)
     app = App.objects.get()
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     removal.delete_app(app, UserFactory())
     (app,) = additions.add_by_hand(token, UserFactory(), ["1"])
     assert (app.status, app.approval_round) == (AppStatus.PENDING, 2)
-    assert len(decisions.approve(app, anna).passed) == 1
+    assert len(decisions.approve(only(app), anna).passed) == 1
 
 
 def test_a_policy_switched_off_later_lets_nobody_in_who_waits() -> None:

@@ -12,7 +12,7 @@ from django.test import Client
 
 from catalog.approval import decisions
 from catalog.models import Addition, App, AppStatus, Decision, Outcome
-from tests.catalog.approval.approvers import approver, step
+from tests.catalog.approval.approvers import approver, only, step
 from tests.factories import AdditionFactory, AppFactory, AssetFactory, ContentTokenFactory, UserFactory
 from tests.signed_in import sign_in
 from vppportal.activity.models import Entry
@@ -84,7 +84,7 @@ def test_what_waits_for_the_viewer_comes_first_and_can_be_had_alone() -> None:
     (_, anna), (_, ben) = step("Security"), step("Lawyers")
     AppFactory(pending=True, listing__name="At security")
     app = AppFactory(pending=True, listing__name="At the lawyers")
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     assert listed(browser_of(ben)) == ["At the lawyers", "At security"]
     assert listed(browser_of(ben), whose="me") == ["At the lawyers"]
     assert listed(browser_of(anna), whose="me") == ["At security"]
@@ -96,7 +96,7 @@ def test_rejected_apps_are_a_list_of_their_own_with_who_and_why(manager: Client)
     AppFactory(pending=True, listing__name="Waits")
     app = AppFactory(pending=True, listing__name="Refused")
     AppFactory(listing__name="There")
-    decisions.reject(app, approver(username="anna"), "Bad terms")
+    decisions.reject(only(app), approver(username="anna"), "Bad terms")
     assert listed(manager) == ["Waits"]
     assert listed(manager, status="rejected") == ["Refused"]
     assert "by anna" in (text := text_of(manager.get("/catalog/approvals/?status=rejected")))
@@ -183,7 +183,7 @@ def test_many_are_approved_at_once_and_what_was_not_is_told_with_the_reason() ->
     AppFactory.create_batch(2, pending=True)
     AppFactory(pending=True, added_from=ContentTokenFactory(uploaded_by=anna))
     other = AppFactory(pending=True)
-    decisions.approve(other, anna)
+    decisions.approve(only(other), anna)
     browser = browser_of(anna)
     answer = browser.post("/catalog/approvals/approve/?q=App", {"all_matching": "1"}, follow=True)
     assert answer.redirect_chain == [("/catalog/approvals/?q=App", 302)]
@@ -250,7 +250,7 @@ def test_one_app_is_decided_on_in_its_row_without_being_counted_as_ticked(manage
 def test_an_apps_page_shows_its_way_through_the_steps() -> None:
     (_, anna), (_, ben) = step("Security"), step("Lawyers")
     app = AppFactory(pending=True)
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     text = text_of(browser_of(anna).get(f"/catalog/{app.pk}/"))
     assert "by security <time" in text
     assert "Approvers of Lawyers: lawyers" in text
@@ -260,7 +260,7 @@ def test_an_apps_page_shows_its_way_through_the_steps() -> None:
 
 def test_the_page_of_a_rejected_app_says_why_and_offers_to_ask_again(manager: Client) -> None:
     app = AppFactory(pending=True)
-    decisions.reject(app, approver(username="anna"), "Bad terms")
+    decisions.reject(only(app), approver(username="anna"), "Bad terms")
     text = text_of(manager.get(f"/catalog/{app.pk}/"))
     assert "“Bad terms”" in text
     assert f"/catalog/{app.pk}/ask-again/" in text
@@ -271,7 +271,7 @@ def test_an_uploader_who_is_alone_is_told_that_somebody_else_has_to_approve() ->
     (_, anna), (lawyers, _) = step("Security"), step("Lawyers")
     anna.groups.add(*lawyers.groups.all())
     app = AppFactory(pending=True, added_from=ContentTokenFactory(uploaded_by=anna))
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     browser = browser_of(User.objects.get(pk=anna.pk))
     text = text_of(browser.get(f"/catalog/{app.pk}/"))
     assert "the last approval has to be given by somebody else" in text

@@ -13,7 +13,7 @@ from django.utils import timezone
 from catalog.approval import decisions, steps
 from catalog.approval.approvers import steps_without_approver, waiting_for
 from catalog.models import App, ApprovalStep, CatalogSettings
-from tests.catalog.approval.approvers import approver, step
+from tests.catalog.approval.approvers import approver, only, step
 from tests.factories import AppFactory, UserFactory
 from tests.signed_in import sign_in
 from vppportal.activity.models import Entry
@@ -74,7 +74,7 @@ def test_removing_tells_how_many_apps_wait_there_and_how_many_passed_all_others(
     (security, anna), (lawyers, _) = step("Security"), step("Lawyers")
     app = AppFactory(pending=True)
     AppFactory(pending=True)
-    decisions.approve(app, anna)
+    decisions.approve(only(app), anna)
     assert steps.ready_without(security) == (1, 0)
     assert steps.ready_without(lawyers) == (1, 1)
 
@@ -134,7 +134,7 @@ def test_a_step_is_added_changed_and_removed_by_hand() -> None:
 
 def test_a_step_that_is_last_for_waiting_apps_says_so_before_it_is_removed() -> None:
     (_, anna), (lawyers, _) = step("Security"), step("Lawyers")
-    decisions.approve(AppFactory(pending=True), anna)
+    decisions.approve(only(AppFactory(pending=True)), anna)
     text = text_of(sign_in().get(f"/catalog/settings/steps/{lawyers.pk}/remove/"))
     assert "New apps pass 1 step then: Security." in text
     assert "1 app waits at this step now; it goes on to the next that has not approved yet." in text
