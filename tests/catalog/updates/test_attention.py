@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import App, CatalogSettings, Rollout, RolloutDecision
-from tests.catalog.updates.versions import NEW, behind, current, gave_up, released
 from tests.factories import ContentTokenFactory, ManagedUserFactory, UpdateWindowFactory, UserGroupFactory
+from tests.releases import NEW, behind, current, gave_up, released
 from tests.signed_in import sign_in
 
 pytestmark = pytest.mark.django_db

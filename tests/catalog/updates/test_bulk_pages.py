@@ -9,8 +9,8 @@ import pytest
 from django.utils import timezone
 
 from catalog.models import App, CatalogSettings, Installation
-from tests.catalog.updates.versions import behind, current, gave_up, released
 from tests.factories import UpdateWindowFactory
+from tests.releases import behind, current, gave_up, released
 from tests.signed_in import sign_in
 from vppportal.activity.models import Entry
 

@@ -82,7 +82,7 @@ def test_an_app_is_summed_up() -> None:
         behind(app, **FAILED, update_details="It is full.")
     behind(app, **FAILED, update_details="The person declined.", update_retry_at=timezone.now() + timedelta(hours=1))
     told = summary(app)
-    assert (told.version, told.total, told.on_newest, told.not_known) == ("2.0", 7, 1, 1)
+    assert (told.version, told.total, told.on_newest, told.not_known) == ("2.4.1", 7, 1, 1)
     assert told.by_verdict == [
         (Verdict.RETRY, "failed and is tried again", 1),
         (Verdict.GAVE_UP, "failed", 2),

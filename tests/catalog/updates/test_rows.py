@@ -15,8 +15,8 @@ from catalog.models import App, Installation
 from catalog.updates import Verdict
 from catalog.updates.facts import summary
 from catalog.updates.rows import CHOICES, by_update
-from tests.catalog.updates.versions import NEW, behind, current, gave_up, on_the_way, released
 from tests.factories import CommandFactory, InstallationFactory, ManagedUserFactory, UserGroupFactory
+from tests.releases import NEW, behind, current, gave_up, on_the_way, released
 from tests.signed_in import sign_in
 
 pytestmark = pytest.mark.django_db

@@ -44,7 +44,7 @@ def test_the_version_on_a_list_is() -> None:
     taken(command)
     lists(command, "Managed", NEW)
     row = stored(command)
-    assert (row.state, row.external_version_id, row.version) == (InstallState.INSTALLED, NEW, "2.0")
+    assert (row.state, row.external_version_id, row.version) == (InstallState.INSTALLED, NEW, "2.4.1")
     assert (row.update_state, row.update_to, row.update_tries, row.update_details) == ("", None, 0, "")
     assert not Command.objects.open().exists()
     assert not is_planned(row)
@@ -61,7 +61,7 @@ def test_an_older_version_is_named_as_the_store_showed_it() -> None:
     command = begun(version="")
     taken(command)
     lists(command, "Managed", OLD)
-    assert stored(command).version == "1.0"
+    assert stored(command).version == "2.3.0"
     lists(command, "Managed", 15)
     assert stored(command).version == ""
 
@@ -213,7 +213,7 @@ def test_a_device_that_updated_by_itself_is_up_to_date() -> None:
     CommandFactory(device=command.device, status=CommandStatus.SENT)
     lists(command, "Managed", NEW)
     row = stored(command)
-    assert (row.update_state, row.update_tries, row.version) == (UpdateState.NONE, 0, "2.0")
+    assert (row.update_state, row.update_tries, row.version) == (UpdateState.NONE, 0, "2.4.1")
 
 
 def test_an_answer_that_comes_late_changes_nothing_and_is_looked_into() -> None:

@@ -138,7 +138,7 @@ def test_the_first_devices_of_a_version_begin_its_roll_out() -> None:
     row = behind()
     updating.propagate()
     rollout = Rollout.objects.get()
-    assert (rollout.app_id, rollout.external_version_id, rollout.version) == (row.app_id, NEW, "2.0")
+    assert (rollout.app_id, rollout.external_version_id, rollout.version) == (row.app_id, NEW, "2.4.1")
     behind(row.app)
     updating.propagate()
     assert Rollout.objects.get().started_at == rollout.started_at
