@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -167,11 +166,3 @@ def subscribed(mdm: Mdm, receiver: Receiver) -> Receiver:
     mdm.post("/client/config", notificationUrl=receiver.url, notificationAuthToken="hush", notificationTypes=types)
     receiver.received.clear()
     return receiver
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
-    """Whether something becomes true in time."""
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.01)
-    return condition()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import plistlib
-import time
 import uuid
 
 import pytest
 import requests
 
+from tests.processes import eventually
 from vppportal.simulator.mdm.apps import older
 from vppportal.simulator.mdm.devices import Conduct
 
@@ -91,17 +91,27 @@ def serial(device):
     return {"serialNumbers": [device["serialNumber"]]}
 
 
+def after(channel, app, status):
+    """What the first list says of an app that does not say this of it any more."""
+
+    def listed():
+        said = channel.managed()[app.bundle_id]
+        return said if said["Status"] != status else None
+
+    return eventually(listed)
+
+
 def codes(report):
     return [link["ErrorCode"] for link in report["ErrorChain"]]
 
 
 def test_a_licensed_app_is_acknowledged_at_once_and_there_after_a_while(channel, app):
+    channel.behave(installSeconds=1.5)
     report = channel.install(app.adam_id, ManagementFlags=5)
     assert (report["Status"], report["State"], report["Identifier"]) == ("Acknowledged", "Queued", app.bundle_id)
     assert channel.managed()[app.bundle_id]["Status"] == "Installing"
     assert channel.shown()["installed"] == {}
-    time.sleep(0.06)
-    listed = channel.managed()[app.bundle_id]
+    listed = after(channel, app, "Installing")
     assert listed["Status"] == "Managed"
     assert listed["ManagementFlags"] == 5
     assert listed["ExternalVersionIdentifier"] == app.versions[-1].external_id
@@ -149,12 +159,11 @@ def test_a_new_version_comes_with_the_next_install(sim, channel, app):
     before = channel.managed()[app.bundle_id]["ExternalVersionIdentifier"]
     newest = sim.control("ship", adamId=str(app.adam_id))["externalId"]
     assert channel.managed()[app.bundle_id]["ExternalVersionIdentifier"] == before
-    channel.behave(installSeconds=0.2)
+    channel.behave(installSeconds=1.5)
     channel.install(app.adam_id)
     updating = channel.managed()[app.bundle_id]
     assert (updating["Status"], updating["ExternalVersionIdentifier"]) == ("Updating", before)
-    time.sleep(0.2)
-    assert channel.managed()[app.bundle_id]["ExternalVersionIdentifier"] == newest
+    assert after(channel, app, "Updating")["ExternalVersionIdentifier"] == newest
 
 
 def test_the_mac_build_of_an_app_for_both_counts_on_its_own(sim, channel):
@@ -225,12 +234,11 @@ def test_an_update_the_person_declines_is_told_once_and_leaves_what_was_there(si
     channel.install(app.adam_id)
     before = channel.shown()["installed"]
     sim.control("ship", adamId=str(app.adam_id))
-    channel.behave(refuses=True, installSeconds=0.2)
+    channel.behave(refuses=True, installSeconds=1.5)
     assert channel.install(app.adam_id)["State"] == "PromptingForUpdate"
     assert channel.managed()[app.bundle_id]["Status"] == "PromptingForUpdate"
     assert channel.shown()["installed"] == before
-    time.sleep(0.2)
-    rejected = channel.managed()[app.bundle_id]
+    rejected = after(channel, app, "PromptingForUpdate")
     assert (rejected["Status"], rejected["ExternalVersionIdentifier"]) == ("UpdateRejected", before[app.bundle_id])
     assert channel.managed()[app.bundle_id]["Status"] == "Managed"
     assert channel.shown()["installed"] == before

@@ -103,7 +103,7 @@ def test_so_many_only_or_one_topic_only(sim, listener, device):
 
 
 def test_disorder(sim, listener, device):
-    sim.control("mdm-webhooks", mode="disorder", seconds=0.2)
+    sim.control("mdm-webhooks", mode="disorder", seconds=1.0)
     tell(sim, device, 8)
     sim.control("mdm-settle")
     order = [json.loads(body)["event_id"] for _, body in listener.received]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulator.conftest import eventually
+from tests.processes import eventually
 
 
 def associate(mdm, count=1, app=None):
@@ -127,7 +127,7 @@ def associate_without_waiting(mdm):
 
 
 def test_disorder_delivers_everything_in_another_order(mdm, subscribed, sim):
-    sim.control("notifications", mode="disorder", seconds=0.2)
+    sim.control("notifications", mode="disorder", seconds=1.0)
     app = mdm.ordinary()
     for number in range(8):
         sim.control("buy", location="business", adamId=app["adamId"], count=number + 1)

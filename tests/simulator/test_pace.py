@@ -64,7 +64,7 @@ def test_service_config_and_the_lookup_have_no_rate(mdm, sim):
 
 
 def test_more_than_five_parallel_requests_are_served_and_counted(other, sim):
-    sim.control("latency", seconds=0.5, path="/assets")
+    sim.control("latency", seconds=2.0, path="/assets")
     callers = [other("business") for _ in range(7)]
     statuses = []
     threads = [

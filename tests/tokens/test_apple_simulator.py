@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.processes import eventually
 from tokens.apple import (
     AppleClient,
     AppleUnavailable,
@@ -58,12 +58,7 @@ def business(sim: Simulator) -> Iterator[AppleClient]:
 
 
 def finished(client: AppleClient, receipt: EventReceipt) -> EventStatus:
-    for _ in range(200):
-        status = client.event_status(receipt.event_id)
-        if status.status != "PENDING":
-            return status
-        time.sleep(0.01)
-    raise AssertionError("the event stays pending")
+    return eventually(lambda: told if (told := client.event_status(receipt.event_id)).status != "PENDING" else None)
 
 
 def everything(pages):
