@@ -20,11 +20,12 @@ from vppportal.embedded import LOOPBACK, free_port, valkey_command, valkey_confi
 from vppportal.leash import leashed
 
 ROOT = Path(__file__).resolve().parent.parent
-START_WITHIN = 60.0
+START_WITHIN = PATIENCE = 60.0
+"""Seconds after which a busy machine too should have done it: no measure of how quick the portal is."""
 Answer = TypeVar("Answer")
 
 
-def eventually(question: Callable[[], Answer | None], within: float = 30.0, every: float = 0.05) -> Answer:
+def eventually(question: Callable[[], Answer | None], within: float = PATIENCE, every: float = 0.05) -> Answer:
     """Ask until the answer is true and return it; fail with the last answer."""
     deadline = time.monotonic() + within
     while not (answer := question()):

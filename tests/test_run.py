@@ -88,7 +88,7 @@ class Run:
     def all_programs(self) -> dict[int, str]:
         """Return them once all are there: Valkey, simulator, web and its two, worker and its two, beat."""
         try:
-            return eventually(lambda: found if len(found := self.programs()) >= 9 else None, 20)
+            return eventually(lambda: found if len(found := self.programs()) >= 9 else None)
         except AssertionError:
             there = "\n".join(self.programs().values())
             raise AssertionError(f"Not all programs are there, only\n{there}\nThe runner says:\n{self.text}") from None
@@ -122,10 +122,10 @@ def start(data: Path) -> Iterator[Callable[..., Run]]:
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL], ids=lambda s: s.name)
 def test_nothing_outlives_the_runner(start: Callable[..., Run], ending: signal.Signals):
     run = start()
-    eventually(run.is_up, 60)
+    eventually(run.is_up)
     programs = run.all_programs()
     assert run.end(ending) == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
-    eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 10)
+    eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)])
 
 
 def test_closing_the_terminal_ends_everything(data: Path):
@@ -134,7 +134,7 @@ def test_closing_the_terminal_ends_everything(data: Path):
         run = Run(data, stdin=theirs)
     finally:
         os.close(theirs)
-    eventually(run.is_up, 60)
+    eventually(run.is_up)
     os.close(ours)
     assert run.process.wait(30) == 0
 
@@ -143,15 +143,15 @@ def test_losing_the_parent_ends_everything_when_it_was_asked_for(data: Path):
     """make is the parent; the test's stand-in for it starts the runner and is killed."""
     code = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     run = Run(data, "--follow-parent", before=[sys.executable, "-c", code])
-    eventually(run.is_up, 60)
+    eventually(run.is_up)
     programs = run.programs()
     assert run.end(signal.SIGKILL) == -signal.SIGKILL
-    eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)], 20)
+    eventually(lambda: not [line for pid, line in programs.items() if is_alive(pid)])
 
 
 def test_the_runner_says_where_the_portal_is_and_how_to_get_in(start: Callable[..., Run], data: Path):
     run = start()
-    eventually(run.is_up, 60)
+    eventually(run.is_up)
     assert requests.get(f"{run.url}/health/ready", timeout=30).ok
     assert requests.get(f"{run.url}/login/", timeout=30).ok
     assert re.search(rf"http://127.0.0.1:\d+/\n  Sign in as    admin\n  Password      {PASSWORD} ", run.text)
@@ -163,14 +163,14 @@ def test_the_runner_says_where_the_portal_is_and_how_to_get_in(start: Callable[.
 
 def test_with_live_nothing_of_the_simulator_runs(start: Callable[..., Run]):
     run = start("--live")
-    eventually(run.is_up, 60)
+    eventually(run.is_up)
     assert "Apple itself" in run.text
     assert not [line for line in run.programs().values() if "simulator" in line]
 
 
 def test_a_part_that_dies_is_started_again(start: Callable[..., Run]):
     run = start()
-    eventually(run.is_up, 60)
+    eventually(run.is_up)
     (beat,) = (pid for pid, line in run.programs().items() if line.endswith(" beat"))
     os.kill(beat, signal.SIGKILL)
     eventually(lambda: "beat      | ended unexpectedly (SIGKILL); starting it again" in run.text)

@@ -24,27 +24,27 @@ def messages(portal: Portal) -> int:
 
 def test_the_timetable_outlives_a_flush_and_dead_beats(portal: Portal) -> None:
     beats = [portal.start_beat(), portal.start_beat()]
-    eventually(lambda: messages(portal), 30)
+    eventually(lambda: messages(portal))
 
     portal.valkey.flush()
-    eventually(lambda: messages(portal), 30)
+    eventually(lambda: messages(portal))
     assert all(beat.is_running for beat in beats)
 
     beats[0].kill()
     portal.valkey.client.delete("celery")
-    eventually(lambda: messages(portal), 45)
+    eventually(lambda: messages(portal))
     beats[1].kill()
     beats.append(portal.start_beat())
     portal.valkey.client.delete("celery")
-    eventually(lambda: messages(portal), 45)
+    eventually(lambda: messages(portal))
 
 
 def test_the_timetable_goes_on_when_the_broker_comes_back(portal: Portal) -> None:
     beat = portal.start_beat()
-    eventually(lambda: messages(portal), 30)
+    eventually(lambda: messages(portal))
     portal.valkey.process.kill()
-    eventually(lambda: "timetable_without_broker" in beat.log, 30)
+    eventually(lambda: "timetable_without_broker" in beat.log)
     portal.valkey.start()
     portal.valkey.flush()
-    eventually(lambda: messages(portal), 45)
+    eventually(lambda: messages(portal))
     assert beat.is_running

@@ -20,7 +20,7 @@ from tokens.models import Asset, ContentToken
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.simulator.mdm.service import API_KEY, WEBHOOK_KEY
 
-WITHIN = 45.0
+WITHIN = 90.0
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from django.contrib.sessions.models import Session
 
 from tests.journeys.stories import progress, settled, upload
 from tests.portal import Portal
-from tests.processes import Simulator, eventually
+from tests.processes import PATIENCE, Simulator, eventually
 
 pytestmark = [pytest.mark.journey, pytest.mark.once]
 
@@ -106,7 +106,7 @@ def test_the_secret_is_written_down_nowhere(make_portal: Callable[..., Portal], 
     file = simulator.sample("business")
     canary = Canary(file)
     details = upload(portal, session, file, "Business").url
-    settled(portal, 30)
+    settled(portal, PATIENCE)
     canary.learn(bearer_of_notifications(simulator, file))
 
     answers = {"the same file again": upload(portal, session, file, "Again").text}
@@ -114,8 +114,8 @@ def test_the_secret_is_written_down_nowhere(make_portal: Callable[..., Portal], 
     for trouble in (echo, {"status": 500, "body": file.read_text()}):
         simulator.tell("faults", path="/client/config", times=3, **trouble)
         answers[str(trouble["status"])] = portal.post(session, f"{urlsplit(details).path}sync/", {}).text
-        eventually(lambda: simulator.ask("faults")["faults"][-1]["acted"], 30)
-        eventually(lambda: "running" not in progress(portal)["runs"], 30)
+        eventually(lambda: simulator.ask("faults")["faults"][-1]["acted"])
+        eventually(lambda: "running" not in progress(portal)["runs"])
         simulator.session.delete(f"{simulator.control}/faults", timeout=30)
     answers |= dict(pages(portal, session))
 
