@@ -43,6 +43,7 @@ class Meaning:
     """Nothing but a person can help: an update is not tried again either."""
     asks_list: bool = False
     takes_over: bool = False
+    misses_license: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,8 @@ def _refused(kind: str, payload: Mapping[str, Any], took_over: bool) -> Meaning:
             return replace(refused, state=InstallState.INSTALLING, asks_list=True)
         if turn == Turn.THERE:
             return replace(refused, state=None, takes_over=True)
-        return replace(refused, may_help_again=turn == Turn.AGAIN)
+        misses_license = turn == Turn.NO_LICENSE
+        return replace(refused, may_help_again=turn == Turn.AGAIN or misses_license, misses_license=misses_license)
     return replace(refused, asks_list=kind == CommandKind.MANAGED_LIST)
 
 

@@ -11,6 +11,7 @@ class Turn(StrEnum):
     """What a reason leads to."""
 
     AGAIN = "again"  # it often helps to wait and send the command again
+    NO_LICENSE = "no_license"  # so it does here; where it does not, Apple has to be asked for the license
     QUEUED = "queued"  # the device is at it already
     THERE = "there"  # the person has installed the app
     NOT_MANAGED = "not_managed"  # the app is not ours to command
@@ -22,12 +23,12 @@ _NO_LICENSE: Final = "The device did not find its license at Apple"
 
 CODES: Final[dict[int, tuple[Turn, str]]] = {
     506: (Turn.QUEUED, "The device is installing the app already"),
-    2605: (Turn.AGAIN, _NO_LICENSE),
-    9610: (Turn.AGAIN, _NO_LICENSE),
+    2605: (Turn.NO_LICENSE, _NO_LICENSE),
+    9610: (Turn.NO_LICENSE, _NO_LICENSE),
     12021: (Turn.FINAL, "The device does not know this command"),
     12023: (Turn.FINAL, "The App Store does not know the app in the device's country"),
     12025: (Turn.THERE, "The person has installed the app already"),
-    12026: (Turn.AGAIN, _NO_LICENSE),
+    12026: (Turn.NO_LICENSE, _NO_LICENSE),
     12029: (Turn.NOT_MANAGED, "The app is not under our management"),
     12031: (Turn.FINAL, "Installing apps is forbidden on the device"),
     12035: (Turn.FINAL, "The app cannot be bought"),
@@ -35,10 +36,10 @@ CODES: Final[dict[int, tuple[Turn, str]]] = {
     12037: (Turn.FINAL, "The redemption code is not valid"),
     12038: (Turn.NOT_MANAGED, "The app is not under our management"),
     12040: (Turn.FINAL, "Somebody has to sign in to the App Store on the device"),
-    12046: (Turn.AGAIN, _NO_LICENSE),
-    12047: (Turn.AGAIN, _NO_LICENSE),
+    12046: (Turn.NO_LICENSE, _NO_LICENSE),
+    12047: (Turn.NO_LICENSE, _NO_LICENSE),
     12063: (Turn.FINAL, "The person declined the app"),
-    12064: (Turn.AGAIN, _NO_LICENSE),
+    12064: (Turn.NO_LICENSE, _NO_LICENSE),
     12065: (Turn.FINAL, "The app belongs to the device's system"),
     12081: (Turn.FINAL, "The device is not connected as it has to be for this"),
 }

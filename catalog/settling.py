@@ -19,6 +19,7 @@ from catalog.models import Command, CommandKind, CommandStatus, Installation, In
 from catalog.moves import FROM, Moves
 from catalog.updates.settling import next_look_at, take_answer, take_list, version_of, wait
 from catalog.updates.tries import is_awaited
+from tokens import schedule
 from vppportal.groups.models import Device
 from vppportal.work import OPEN_STATES, WorkState
 
@@ -42,6 +43,8 @@ class _Settling:
     released: dict[int, datetime] = field(default_factory=dict)
     told: dict[int, tuple[datetime, Mapping[str, Any]]] = field(default_factory=dict)
     by_installation: dict[int, Command] = field(default_factory=dict)
+    missed: set[int] = field(default_factory=set)
+    """Products of which devices did not find their license, however often it was tried."""
 
     def open_command(self, row: Installation) -> Command | None:
         """Return the command an installation still waits for."""
@@ -67,6 +70,8 @@ def settle(reports: Sequence[Report]) -> set[int]:
     batch.moves.save()
     ask_for_lists(batch.asked)
     device_facts.store(batch.told)
+    if batch.missed:
+        schedule.ask_for_missed_licenses(batch.missed)
     for device_id, at in batch.released.items():
         Device.objects.filter(pk=device_id).update(unenrolled_at=at)
     return set(batch.released)
@@ -111,10 +116,7 @@ def _listed(lists: Sequence[Command]) -> Q:
 
 
 def _answer(batch: _Settling, command: Command, report: Report, payload: Mapping[str, Any]) -> None:
-    if command.updates_to is not None:
-        meaning = judge_update(report.status, payload)
-    else:
-        meaning = judge(command.kind, report.status, payload, took_over="ChangeManagementState" in command.payload)
+    meaning = _meaning(command, report, payload)
     if meaning is None:
         return
     if not command.is_open:
@@ -135,6 +137,23 @@ def _answer(batch: _Settling, command: Command, report: Report, payload: Mapping
         batch.told[command.device_id] = report.happened_at, payload
     elif command.updates_to is None:
         _move(batch, command, report.happened_at, meaning)
+    if meaning.misses_license:
+        _note_missed_license(batch, batch.moves.get(command.installation_id))
+
+
+def _meaning(command: Command, report: Report, payload: Mapping[str, Any]) -> Meaning | None:
+    if command.updates_to is not None:
+        return judge_update(report.status, payload)
+    return judge(command.kind, report.status, payload, took_over="ChangeManagementState" in command.payload)
+
+
+def _note_missed_license(batch: _Settling, row: Installation | None) -> None:
+    """Have Apple asked for a license once the last try to install or update with it has failed."""
+    if row is None or row.asset_id is None:
+        return
+    has_failed, has_not_updated = row.state == InstallState.FAILED, row.update_state == UpdateState.FAILED
+    if (has_failed and row.retry_at is None) or (has_not_updated and row.update_retry_at is None):
+        batch.missed.add(row.asset_id)
 
 
 def _answer_late(batch: _Settling, command: Command, report: Report, meaning: Meaning) -> None:

@@ -19,6 +19,7 @@ class SyncReason(models.TextChoices):
     MANUAL = "manual", "Asked for"
     SCHEDULE = "schedule", "Timetable"
     NOTIFIED = "notified", "Apple told of changes"
+    MISSED = "missed", "Devices did not find licenses"
 
 
 class SyncPhase(models.TextChoices):

@@ -11,8 +11,9 @@ from catalog import chasing
 from catalog.models import Command, CommandKind, CommandStatus, Installation, InstallState, UpdateState
 from catalog.updates import updating
 from tests.channel import answer, apply, is_planned, open_list, refusal, told
-from tests.factories import CommandFactory
+from tests.factories import AssetFactory, CommandFactory
 from tests.releases import NEW, OLD, begun, lists, released, stored
+from tokens.models import SyncReason, SyncRun
 
 pytestmark = pytest.mark.django_db
 
@@ -109,6 +110,14 @@ def test_the_pauses_between_tries_grow() -> None:
         command = Command.objects.open().get(updates_to=NEW)
     assert 14 < pauses[0] <= 18
     assert 29 < pauses[1] <= 36
+
+
+@pytest.mark.parametrize(("tries", "asked"), [(1, []), (2, [SyncReason.MISSED])])
+def test_an_update_whose_license_is_never_found_has_apple_asked_for_it(tries: int, asked: list[str]) -> None:
+    command = begun(asset=AssetFactory())
+    Installation.objects.update(update_tries=tries)
+    told(answer(command, "Error", **refusal(12064)))
+    assert list(SyncRun.objects.values_list("reason", flat=True)) == asked
 
 
 def test_what_the_person_declined_is_not_tried_again() -> None:
