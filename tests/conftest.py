@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
+from pytest_django.live_server_helper import LiveServer
 
 from tests.channel import Channel
 from tests.locations import Location
@@ -131,6 +132,15 @@ def mail_server(settings: Any) -> Iterator[MailServer]:
         settings.EMAIL_TIMEOUT = 5
         yield running
         running.shutdown()
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: LiveServer) -> LiveServer:
+    """A web server in this process, once there is a database for tests.
+
+    Before that, the database looks like one in memory, and the server would take over this thread's connection.
+    """
+    return live_server
 
 
 @pytest.fixture
