@@ -103,6 +103,17 @@ def test_the_same_seed_and_history_give_the_same_event_ids(mdm, sim):
     assert mdm.post("/assets/revoke", serialNumbers=["A"])["eventId"] == first
 
 
+def test_another_run_gives_other_event_ids_and_the_same_world():
+    first, another = Simulator(seed=7, run="Monday"), Simulator(seed=7, run="Tuesday")
+    try:
+        assert everything(first) == everything(another)
+        ids = [simulator.world.location("business").new_event_id() for simulator in (first, another)]
+        assert ids[0] != ids[1]
+    finally:
+        for simulator in (first, another):
+            simulator.close()
+
+
 def test_files_are_written_and_taken_over_by_the_next_run(tmp_path):
     def start():
         simulator = Simulator(seed=1, samples=tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import threading
@@ -31,6 +32,7 @@ def main() -> int:
             page_size=options.page_size,
             event_seconds=options.event_seconds,
             mdm=_mdm(options),
+            run=os.urandom(8).hex(),
         )
     except OSError as error:
         ports = f"{options.port} or {options.mdm_port}" if options.mdm_port else f"{options.port}"

@@ -89,7 +89,7 @@ class Events:
 
     def queue(self, location: Location, kind: str, requested: int, work: Work) -> Event:
         """Take a request in; `work` is carried out when its time has come."""
-        event = Event(location.new_id(), kind, location.uid, requested)
+        event = Event(location.new_event_id(), kind, location.uid, requested)
         with self.lock:
             order = self.orders.pop(0) if self.orders else Order()
             if not order.forget:

@@ -101,6 +101,7 @@ class Location:
 
     identity: Identity
     seed: str
+    run: str = ""
     uid: str = ""
     mdm_info: dict[str, str] | None = None
     webhook: Webhook | None = None
@@ -117,13 +118,22 @@ class Location:
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
+        self.told = random.Random(f"{self.seed}:{self.run}")
         self.uid = self.uid or str(self.random.randint(10**9, 10**10 - 1))
         self.mark = hashlib.sha256(self.uid.encode()).hexdigest()[:10]
 
     def new_id(self) -> str:
-        """An id that the same seed and the same history give again."""
+        """An id of a person, which the same seed gives again."""
         with self.lock:
             return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def new_event_id(self) -> str:
+        """An id of an event or a notification, which the same run and the same history give again.
+
+        A portal that outlives the simulator would take an event of the next run for one it has heard of.
+        """
+        with self.lock:
+            return str(uuid.UUID(int=self.told.getrandbits(128), version=4))
 
     def version_id(self, listing: str) -> str:
         """The opaque version Apple shows for a listing."""

@@ -74,7 +74,7 @@ class Notifications:
     ) -> None:
         """Send one notification whether asked for or not; `members` overrule those of the envelope."""
         envelope = {
-            "notificationId": location.new_id(),
+            "notificationId": location.new_event_id(),
             "notificationType": kind,
             "uId": location.uid,
             "notification": content,
@@ -135,7 +135,7 @@ class Notifications:
 def test_notification(location: Location, webhook: Webhook) -> bool:
     """Post a TEST_NOTIFICATION at once; whether the receiver took it."""
     envelope = {
-        "notificationId": location.new_id(),
+        "notificationId": location.new_event_id(),
         "notificationType": "TEST_NOTIFICATION",
         "uId": location.uid,
         "notification": {},

@@ -53,7 +53,7 @@ def locations(
         key = key or f"made-{world.made}"
         if key in world.locations:
             raise ValueError(f"there is a location {key} already")
-        location = Location(named(key, name, organization, country), f"location:{world.seed}:{key}")
+        location = Location(named(key, name, organization, country), f"location:{world.seed}:{key}", world.run)
         make(world, location, assets=assets, assignments=assignments, users=users, devices=devices)
         world.locations[key] = location
     return describe(world, location) | {"token": world.issue(location).text}

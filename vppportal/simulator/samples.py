@@ -57,7 +57,7 @@ IDENTITIES = {
 def fill(world: World) -> None:
     """Set up the samples; the same seed gives the same ones."""
     for identity in IDENTITIES.values():
-        location = Location(identity, f"location:{world.seed}:{identity.key}")
+        location = Location(identity, f"location:{world.seed}:{identity.key}", world.run)
         world.locations[identity.key] = location
         _stock(world, location)
         token = world.issue(location, -30 if identity.key == "expired" else None, world.started_at)

@@ -54,7 +54,10 @@ class Dropped(Exception):
 
 
 class Simulator:
-    """The whole simulator in this process; `with Simulator(seed=1) as sim:` serves until the block ends."""
+    """The whole simulator in this process; `with Simulator(seed=1) as sim:` serves until the block ends.
+
+    Runs of one seed have the same locations; of different names for the `run` they give events different ids.
+    """
 
     def __init__(
         self,
@@ -66,9 +69,10 @@ class Simulator:
         page_size: int = PAGE_SIZE,
         event_seconds: float = 0.3,
         mdm: Options | None = None,
+        run: str = "",
     ) -> None:
         options = mdm or Options()
-        self.world = World(seed, page_size=page_size, event_seconds=event_seconds, folder=samples, mdm=options)
+        self.world = World(seed, page_size=page_size, event_seconds=event_seconds, folder=samples, mdm=options, run=run)
         site = Site(MOUNTS, self.world.log, NOTHING_HERE, apple.identify)
         mdm_site = Site(wire.MOUNTS, self.world.mdm.log, wire.MISSING, _identify_mdm, is_mdm=True)
         try:

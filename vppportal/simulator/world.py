@@ -50,7 +50,9 @@ class World:
         event_seconds: float = 0.3,
         folder: Path | None = None,
         mdm: Options | None = None,
+        run: str = "",
     ) -> None:
+        self.run = run
         self.seed, self.usual_page_size, self.folder = seed, page_size, folder
         self.url = ""
         # The sample tokens count their year from here, so that a reset issues the very same files again.
