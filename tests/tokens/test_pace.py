@@ -166,8 +166,9 @@ def test_a_pause_survives_a_flushed_redis(server):
 
 def test_redis_is_used_again_when_it_is_back(tmp_path):
     valkey = Valkey(tmp_path)
+    client = patient_with_nobody(valkey.url)
+    pace = RedisPace(client)
     try:
-        pace = RedisPace(patient_with_nobody(valkey.url))
         pace.wait("here", 15)
         valkey.process.stop()
         pace.wait("here", 15)
@@ -177,6 +178,7 @@ def test_redis_is_used_again_when_it_is_back(tmp_path):
         pace.wait("here", 15)
         assert valkey.client.keys("pace:*")
     finally:
+        client.close()
         valkey.stop()
 
 
