@@ -218,6 +218,7 @@ def test_brackets_inside_texts_are_not_nesting():
     assert read(with_member(orgName="[{" * 500 + '"'), now=NOW).organization.startswith("[{[{")
 
 
+@pytest.mark.alone
 def test_no_file_takes_long_or_much_memory():
     worst = [
         *WRONG_FILES.values(),
