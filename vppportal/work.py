@@ -67,6 +67,11 @@ class Work(models.Model):
         """Is there still something to do?"""
         return self.state in OPEN_STATES
 
+    @property
+    def is_put_off(self) -> bool:
+        """Does it wait for a time to come?"""
+        return self.state == WorkState.WAITING and self.next_attempt_at > timezone.now()
+
     def renew(self, **fields: Any) -> None:
         """Prolong the lease, and store `fields` (progress) with it; raises LeaseLost.
 

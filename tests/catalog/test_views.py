@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from catalog.models import Addition, App, Outcome
 from tests.factories import (
@@ -21,7 +23,7 @@ from tests.factories import (
     bring_app,
 )
 from tests.signed_in import LIST, sign_in
-from tokens.models import ContentToken
+from tokens.models import ContentToken, SyncRun
 
 pytestmark = pytest.mark.django_db
 
@@ -126,6 +128,13 @@ def test_the_error_of_a_sync_under_way_is_shown(manager: Client, token: ContentT
     part = manager.get(f"/tokens/{token.pk}/progress/").content.decode()
     assert "Trying again" in part
     assert "Apple cannot be reached." in part
+
+
+def test_a_sync_that_waits_for_its_time_says_when_it_begins(manager: Client, token: ContentToken) -> None:
+    run = SyncRunFactory(token=token, waiting=True, next_attempt_at=timezone.now() + timedelta(minutes=12, seconds=30))
+    assert "in 12 min" in manager.get(f"/tokens/{token.pk}/progress/").content.decode().partition("Begins")[2]
+    SyncRun.objects.filter(pk=run.pk).update(next_attempt_at=timezone.now())
+    assert "Waiting for a worker" in manager.get(f"/tokens/{token.pk}/progress/").content.decode()
 
 
 def test_the_list_refreshes_while_apps_wait(manager: Client, token: ContentToken) -> None:
