@@ -87,10 +87,11 @@ def app_halt(request: HttpRequest, pk: int) -> HttpResponse:
     app = _app(pk)
     told = summary(app)
     behind = sum(count for *_, count in told.by_verdict)
+    keeping = number(told.on_newest, "device has the version and keeps it", "devices have the version and keep it")
     sentences = [
         f"{number(behind, 'device is', 'devices are')} behind. None of them is sent {_version(app)} by itself any more"
         f"{', not even those of the pilot group' if app.pilot_group else ''}.",
-        f"{number(told.on_newest, 'device has', 'devices have')} the version and keep it: nothing takes it back.",
+        *([f"{keeping}; nothing takes it back."] if told.on_newest else []),
         "What was sent already may still be carried out. An update by hand stays possible.",
         "A newer version is a roll-out of its own, and is not stopped by this.",
     ]

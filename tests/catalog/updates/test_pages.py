@@ -273,6 +273,7 @@ def test_a_roll_out_is_stopped_after_saying_who_keeps_what(app: App, operator: C
     title, sentences, _verb = confirmation(app, "halt")
     assert title == "Stop the roll-out of “Fieldnote” 2.4.1?"
     assert sentences[0] == "1 device is behind. None of them is sent version 2.4.1 by itself any more."
+    assert sentences[1] == "1 device has the version and keeps it; nothing takes it back."
     text = text_of(operator.post(f"/catalog/{app.pk}/updates/halt/", follow=True))
     assert "The roll-out of “Fieldnote” 2.4.1 is stopped." in text
     assert Rollout.objects.get().decision == RolloutDecision.HALTED
@@ -307,6 +308,12 @@ def test_a_stopped_roll_out_goes_on_with_its_pilot(app: App, operator: Client) -
     assert "24 hours from now" in sentences[1]
     assert "goes on with its pilot" in text_of(operator.post(f"/catalog/{app.pk}/updates/resume/", follow=True))
     assert Rollout.objects.get().decision == ""
+
+
+def test_where_no_device_has_the_version_nothing_is_said_of_keeping_it(app: App) -> None:
+    behind(app)
+    _title, sentences, _verb = confirmation(app, "halt")
+    assert not [sentence for sentence in sentences if "nothing takes it back" in sentence]
 
 
 @pytest.mark.parametrize("verb", ["halt", "release"])
