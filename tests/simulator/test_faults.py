@@ -121,6 +121,12 @@ def test_a_misspelled_order_is_refused(sim):
         sim.control("faults", errorNumbr=9603)
 
 
+@pytest.mark.parametrize("path", ["assets", "", "*/assets"])
+def test_an_order_for_a_path_that_no_request_has_is_refused(sim, path):
+    with pytest.raises(ValueError, match="no request has it"):
+        sim.control("faults", path=path, status=503)
+
+
 def test_orders_can_be_read_and_taken_back(mdm, sim):
     sim.control("faults", path="/assets", times=-1, errorNumber=9603)
     statuses(mdm, 2)

@@ -111,11 +111,13 @@ class Faults:
         self.numbers = itertools.count(1)
 
     def order(self, **members: Any) -> Fault:
-        """Place an order; an unknown member is refused, so that a misspelled test does not pass by doing nothing."""
+        """Place an order; an unknown member or a path that no request has is refused, as the order would never act."""
         known = {member.name for member in fields(Fault)} - {"id", "seen", "acted"}
         if unknown := set(members) - known:
             raise ValueError(f"a fault has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
         fault = Fault(**members, id=next(self.numbers))
+        if fault.path != "*" and not fault.path.startswith("/"):
+            raise ValueError(f"the path {fault.path!r} does not begin with a slash: no request has it")
         with self.lock:
             self.orders.append(fault)
         return fault
