@@ -132,9 +132,13 @@ def test_the_error_of_a_sync_under_way_is_shown(manager: Client, token: ContentT
 
 def test_a_sync_that_waits_for_its_time_says_when_it_begins(manager: Client, token: ContentToken) -> None:
     run = SyncRunFactory(token=token, waiting=True, next_attempt_at=timezone.now() + timedelta(minutes=12, seconds=30))
-    assert "in 12 min" in manager.get(f"/tokens/{token.pk}/progress/").content.decode().partition("Begins")[2]
+    part = manager.get(f"/tokens/{token.pk}/progress/").content.decode()
+    assert "in 12 min" in part.partition("Begins")[2]
+    assert "<progress" not in part
     SyncRun.objects.filter(pk=run.pk).update(next_attempt_at=timezone.now())
-    assert "Waiting for a worker" in manager.get(f"/tokens/{token.pk}/progress/").content.decode()
+    part = manager.get(f"/tokens/{token.pk}/progress/").content.decode()
+    assert "Waiting for a worker" in part
+    assert "<progress" in part
 
 
 def test_the_list_refreshes_while_apps_wait(manager: Client, token: ContentToken) -> None:
