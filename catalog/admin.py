@@ -88,7 +88,7 @@ class UpdateWindowAdmin(ReadOnlyAdmin):
 
 @admin.register(Rollout)
 class RolloutAdmin(ReadOnlyAdmin):
-    list_display = ["app", "version", "external_version_id", "started_at", "decision", "decided_by", "decided_at"]
+    list_display = ["app", "version", "external_version_id", "pilot_started_at", "decision", "decided_by", "decided_at"]
     list_filter = ["decision"]
     list_select_related = ["app__listing", "decided_by"]
     search_fields = ["=app__adam_id", "app__listing__name"]

@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from catalog.approval.approvers import pending, steps_without_approver, waiting_for
-from catalog.models import Addition, DeviceEvent, Distribution, Installation, InstallState, Outcome
+from catalog.models import Addition, App, DeviceEvent, Distribution, Installation, InstallState, Outcome
 from catalog.rows import app_rows
 from catalog.tables import by_licenses
-from catalog.updates.facts import stopped_by_pilot, stuck
+from catalog.updates.facts import pilots_in_trouble, stuck
 from catalog.updates.gathering import GAVE_UP
 from catalog.updates.rows import FAILED_FOR_GOOD
 from tokens.diagnosis import diagnose
@@ -124,13 +124,11 @@ def _installations() -> Iterator[Attention]:
 
 
 def _updates() -> Iterator[Attention]:
-    stopped = stopped_by_pilot()
-    for app in stopped if len(stopped) <= NAMED else ():
-        sentence = f"The roll-out of “{app}” {app.listing.version} stopped: its pilot failed on too many devices."
-        yield Attention("orange", sentence, f"{app.get_absolute_url()}#updates", "Decide")
-    if len(stopped) > NAMED:
-        sentence = f"The roll-outs of {len(stopped):,} apps stopped: their pilots failed on too many devices."
-        yield Attention("orange", sentence, f"{reverse('catalog')}?update=pending", "Show")
+    pilots = pilots_in_trouble()
+    many = "on too many devices"
+    yield from _rollouts(pilots.stopped, f"stopped: its pilot failed {many}", f"stopped: their pilots failed {many}")
+    late = "without a device that has the version"
+    yield from _rollouts(pilots.stalled, f"waits: its pilot is over {late}", f"wait: their pilots are over {late}")
     waiting = list(stuck())
     for app in waiting[:NAMED]:
         sentence = f"Updates of “{app}” wait for ever: its pilot group was deleted, or its one-time window is over."
@@ -147,6 +145,15 @@ def _updates() -> Iterator[Attention]:
         failures = sum(count for *_, count in counted)
         sentence = f"{failures:,} updates of {len(counted):,} apps failed."
         yield Attention("orange", sentence, f"{reverse('catalog')}?update=failed", "Show")
+
+
+def _rollouts(apps: list[App], what: str, what_of_many: str) -> Iterator[Attention]:
+    for app in apps if len(apps) <= NAMED else ():
+        sentence = f"The roll-out of “{app}” {app.listing.version} {what}."
+        yield Attention("orange", sentence, f"{app.get_absolute_url()}#updates", "Decide")
+    if len(apps) > NAMED:
+        sentence = f"The roll-outs of {len(apps):,} apps {what_of_many}."
+        yield Attention("orange", sentence, f"{reverse('catalog')}?update=pending", "Show")
 
 
 def _devices() -> Iterator[Attention]:

@@ -209,7 +209,7 @@ def _written(row: Installation, verdict: Verdict, now: datetime) -> Installation
     state = _next_state(verdict)
     if row.pk is None or row.state != state:
         row.since, row.details = now, verdict.details
-        tries.forget(row)
+        tries.leave(row, state)
     waits = state in (*IN_NEED, InstallState.LICENSING)
     row.queued_at = (row.queued_at or now) if waits else None
     row.retry_at = None if verdict.sends or verdict.asks else row.retry_at

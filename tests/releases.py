@@ -90,7 +90,7 @@ def portal(**settings: Any) -> None:
 
 def piloted(app: App, number: int = 1) -> tuple[UserGroup, list[Installation]]:
     """Give an app a pilot of 24 hours; return its group and so many installations on its people's devices."""
-    group: UserGroup = UserGroupFactory(name=f"IT {app.pk}")
+    group: UserGroup = UserGroupFactory(name=f"IT {app.pk}-{UserGroup.objects.count()}")
     App.objects.filter(pk=app.pk).update(pilot_group=group, pilot_hours=24)
     app.refresh_from_db()
     return group, [behind(app, device__owner=ManagedUserFactory(groups=[group])) for _ in range(number)]

@@ -213,7 +213,9 @@ class Installation(models.Model):
     update_tries = models.PositiveSmallIntegerField(default=0, help_text="Tries of that version that came to nothing.")
     update_retry_at = models.DateTimeField(null=True, help_text="When it is tried again by itself.")
     update_details = models.CharField(max_length=500, blank=True, default="", help_text="What the device said.")
-    is_update_requested = models.BooleanField(default=False, help_text="Somebody asked for the update at once.")
+    update_asked_for = models.BigIntegerField(
+        null=True, help_text="The newest version when somebody asked for the update at once; a later one is not meant."
+    )
 
     class Meta:
         permissions = [("distribute_app", "Can distribute apps and stop distributing them")]

@@ -75,8 +75,8 @@ class Rollout(models.Model):
     app = models.ForeignKey("catalog.App", models.CASCADE, related_name="rollouts", db_index=False)
     external_version_id = models.BigIntegerField()
     version = models.CharField(max_length=60, blank=True, default="")
-    started_at = models.DateTimeField(
-        default=timezone.now, help_text="When the first devices were allowed to update: the pilot counts from here."
+    pilot_started_at = models.DateTimeField(
+        null=True, help_text="When the first pilot device was sent the version: the others' time counts from there."
     )
     decision = models.CharField(max_length=10, choices=RolloutDecision, blank=True, default=RolloutDecision.NONE)
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")

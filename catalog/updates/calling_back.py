@@ -42,8 +42,9 @@ def call_back(app: App | None = None) -> int:
 
 
 def _queued() -> QuerySet[Command]:
-    free = Q(lease_until=None) | Q(lease_until__lt=timezone.now())
-    return Command.objects.open().filter(free, updates_to__isnull=False, status=CommandStatus.QUEUED).order_by("pk")
+    """Return what no worker has in hand; what one died over may have been handed over, and is sent once more."""
+    waiting = Command.objects.filter(state=WorkState.WAITING, status=CommandStatus.QUEUED)
+    return waiting.filter(updates_to__isnull=False).order_by("pk")
 
 
 def _held_up() -> QuerySet[Command]:

@@ -22,7 +22,7 @@ from catalog.models import (
     WindowKind,
 )
 from catalog.updates.gathering import BEHIND, INSTALLED, ON_NEWEST, gather, read, ruled
-from catalog.updates.rule import Rules, Ruling, Verdict, held_by_pilot
+from catalog.updates.rule import Rules, Ruling, Verdict, held_by_pilot, is_stalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,19 +113,32 @@ PHRASES: Final[dict[Verdict, tuple[str, str]]] = {
 """How those behind are counted: of one, and of several."""
 
 
-def stopped_by_pilot() -> list[App]:
-    """Return the apps whose pilot failed, so that the other devices wait for a decision."""
+@dataclass(frozen=True, slots=True)
+class Pilots:
+    """Apps whose other devices wait for a decision: their pilot failed, or makes no headway."""
+
+    stopped: list[App] = field(default_factory=list)
+    stalled: list[App] = field(default_factory=list)
+
+
+def pilots_in_trouble() -> Pilots:
+    """Return the apps whose pilots keep the other devices waiting until somebody decides."""
     apps = App.objects.kept().filter(pilot_hours__isnull=False, update_automatically=True)
-    known = {app.pk: app for app in apps.select_related("listing")}
+    known = {app.pk: app for app in apps.select_related("listing").order_by("listing__name", "pk")}
     facts = gather(known, owners=())
     now = timezone.now()
-    held = {pk: held_by_pilot(rules, facts.zone, now) for pk, rules in facts.rules.items() if _is_undecided(rules)}
-    stopped = [known[pk] for pk, ruling in held.items() if ruling and ruling.verdict == Verdict.PILOT_STOPPED]
-    if not stopped:
-        return []
-    behind = Installation.objects.filter(BEHIND, app__in=stopped).exclude(update_state=UpdateState.FAILED)
+    undecided = {pk: rules for pk, rules in facts.rules.items() if _is_undecided(rules)}
+    held = {pk: held_by_pilot(rules, facts.zone, now) for pk, rules in undecided.items()}
+    stopped = {pk for pk, ruling in held.items() if ruling and ruling.verdict == Verdict.PILOT_STOPPED}
+    stalled = {pk for pk, rules in undecided.items() if is_stalled(rules, now)}
+    if not (stopped or stalled):
+        return Pilots()
+    behind = Installation.objects.filter(BEHIND, app__in=stopped | stalled).exclude(update_state=UpdateState.FAILED)
     waiting = set(behind.values_list("app", flat=True).distinct())
-    return [app for app in stopped if app.pk in waiting]
+    return Pilots(
+        [app for pk, app in known.items() if pk in stopped & waiting],
+        [app for pk, app in known.items() if pk in stalled & waiting],
+    )
 
 
 def stuck() -> QuerySet[App]:

@@ -43,6 +43,8 @@ FAILED: Final = BEHIND & Q(update_state=UpdateState.FAILED, update_to__gte=NEWES
 """Installations whose last try to get the newest version failed."""
 HAS_FAILED: Final = BEHIND & Q(update_tries__gt=0, update_to__gte=NEWEST)
 """Installations on which the newest version failed before, also while it is tried again."""
+LOST: Final = ~INSTALLED & Q(update_tries__gt=0, update_to__gte=NEWEST)
+"""Installations whose app went with the newest version, and is to come back."""
 GAVE_UP: Final = FAILED & Q(update_retry_at=None)
 UNDER_WAY: Final = INSTALLED & Q(update_state=UpdateState.UNDER_WAY)
 UPDATING: Final = BEHIND & UNDER_WAY
@@ -56,7 +58,7 @@ READ: Final = (
     "update_tries",
     "update_retry_at",
     "update_details",
-    "is_update_requested",
+    "update_asked_for",
     "distribution__state",
     "device__owner_id",
     "device__platform",
@@ -95,7 +97,7 @@ class Facts:
             _blocked(row),
             row["distribution__state"] == DistributionState.PAUSED,
             group is not None and row["device__owner_id"] in self.members.get(group, ()),
-            row["is_update_requested"],
+            row["update_asked_for"],
             row["update_state"],
             row["update_to"],
             row["update_tries"],
@@ -151,7 +153,7 @@ def _rules(app: App, settings: CatalogSettings, rollout: Rollout | None, pilot: 
         pilot_group=str(app.pilot_group) if has_group else "",
         failure_percent=app.pilot_failure_percent,
         pilot=pilot,
-        started_at=rollout.started_at if rollout else None,
+        pilot_started_at=rollout.pilot_started_at if rollout else None,
         decision=rollout.decision if rollout else "",
     )
 
@@ -159,18 +161,20 @@ def _rules(app: App, settings: CatalogSettings, rollout: Rollout | None, pilot: 
 def _pilots(apps: dict[int, App], groups: dict[int, int]) -> dict[int, Pilot]:
     """Return how far the pilot devices are; those that get another platform's build say nothing.
 
-    One that failed has failed until it has the version: the others must not slip through while it is tried again.
+    One that failed has failed until it has the version: the others must not slip through while it is tried again, nor
+    where the update cost it the app.
     """
     if not groups:
         return {}
-    piloted = Installation.objects.filter(INSTALLED, app__in=groups, device__owner__groups=F("app__pilot_group"))
+    of_pilots = Installation.objects.filter(app__in=groups, device__owner__groups=F("app__pilot_group"))
+    piloted = of_pilots.filter(INSTALLED | LOST)
     counted = (
         piloted.order_by()
         .values("app")
         .annotate(
             number=Count("pk", filter=~NOT_COMPARABLE),
             done=Count("pk", filter=ON_NEWEST),
-            failed=Count("pk", filter=HAS_FAILED),
+            failed=Count("pk", filter=HAS_FAILED | LOST),
         )
     )
     return {row["app"]: Pilot(row["number"], row["done"], row["failed"]) for row in counted}

@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from catalog.models import App, CatalogSettings
-from catalog.updates import updating, wishes
+from catalog.updates import rollouts, updating, wishes
 from catalog.updates.card import card
 from catalog.updates.facts import summary
 from catalog.updates.forms import UpdatesForm, VersionForm
@@ -92,12 +92,13 @@ def app_halt(request: HttpRequest, pk: int) -> HttpResponse:
         f"{number(behind, 'device is', 'devices are')} behind. None of them is sent {_version(app)} by itself any more"
         f"{', not even those of the pilot group' if app.pilot_group else ''}.",
         *([f"{keeping}; nothing takes it back."] if told.on_newest else []),
-        "What was sent already may still be carried out. An update by hand stays possible.",
+        "What was sent already may still be carried out. What was asked for by hand and is not sent yet is withdrawn;"
+        " asking for it once more stays possible.",
         "A newer version is a roll-out of its own, and is not stopped by this.",
     ]
     done = f"The roll-out of “{app}” {app.listing.version} is stopped."
     title = f"Stop the roll-out of “{app}” {app.listing.version}?"
-    return _decide(request, app, updating.halt, title, sentences, "Stop the roll-out", done, is_grave=True)
+    return _decide(request, app, rollouts.halt, title, sentences, "Stop the roll-out", done, is_grave=True)
 
 
 @permission_required(DISTRIBUTES, raise_exception=True)
@@ -116,7 +117,7 @@ def app_release(request: HttpRequest, pk: int) -> HttpResponse:
     ]
     done = f"The roll-out of “{app}” {app.listing.version} goes on for everybody."
     title = f"Continue the roll-out of “{app}” {app.listing.version} for everybody?"
-    return _decide(request, app, updating.release, title, sentences, "Continue for everybody", done)
+    return _decide(request, app, rollouts.release, title, sentences, "Continue for everybody", done)
 
 
 @permission_required(DISTRIBUTES, raise_exception=True)
@@ -128,11 +129,12 @@ def app_resume(request: HttpRequest, pk: int) -> HttpResponse:
         f"The devices of the pilot group “{app.pilot_group}” are sent {_version(app)}."
         if app.pilot_group
         else "The pilot group was deleted: the devices wait until another one is chosen.",
-        f"The others wait for them again: {hours} from now, as far as failures stay under the bound.",
+        f"What failed there is tried again. The others wait once more, for {hours}, and follow if failures stay under"
+        " the bound.",
     ]
     done = f"The roll-out of “{app}” {app.listing.version} goes on with its pilot."
     title = f"Continue the roll-out of “{app}” {app.listing.version} with its pilot?"
-    return _decide(request, app, updating.resume, title, sentences, "Continue with the pilot", done)
+    return _decide(request, app, rollouts.resume, title, sentences, "Continue with the pilot", done)
 
 
 def say_what_is_updated(request: HttpRequest, asked: int) -> None:

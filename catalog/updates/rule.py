@@ -18,6 +18,7 @@ from catalog.updates.windows import Window, is_open, next_opening
 from vppportal.groups.models import Platform
 
 THIS_WEEK: Final = timedelta(days=6)
+A_WEEK: Final = timedelta(days=7)
 
 
 class Verdict(models.TextChoices):
@@ -70,7 +71,7 @@ class Rules:
     pilot_group: str = ""
     failure_percent: int = 10
     pilot: Pilot = Pilot()
-    started_at: datetime | None = None
+    pilot_started_at: datetime | None = None
     decision: str = RolloutDecision.NONE
 
     @property
@@ -90,7 +91,7 @@ class Standing:
     blocked: Reason = Reason.NONE
     is_paused: bool = False
     is_pilot: bool = False
-    is_requested: bool = False
+    asked_for: int | None = None
     state: str = UpdateState.NONE
     to: int | None = None
     tries: int = 0
@@ -113,9 +114,14 @@ def verdict(rules: Rules, one: Standing, now: datetime) -> Ruling:
         _by_version(rules, one)
         or _by_app_and_device(rules, one)
         or _by_tries(rules, one, now)
-        or (None if one.is_requested else _by_rules(rules, one, now))
+        or (None if _is_asked_for(rules, one) else _by_rules(rules, one, now))
         or Ruling(Verdict.NOW, now, f"Is updated to {rules.named} now.")
     )
+
+
+def _is_asked_for(rules: Rules, one: Standing) -> bool:
+    """Did somebody ask for this very version by hand? What came out since then was not meant."""
+    return one.asked_for is not None and rules.newest is not None and one.asked_for >= rules.newest
 
 
 def is_comparable(platforms: Collection[str], platform: str) -> bool:
@@ -197,19 +203,33 @@ def held_by_pilot(rules: Rules, zone: ZoneInfo, now: datetime) -> Ruling | None:
     if not rules.pilot_group:
         words = "The pilot group was deleted: choose another one, or let the roll-out go on for everybody."
         return Ruling(Verdict.PILOT, words=words)
-    starts = rules.seen_at if not pilot.number or (pilot.done and rules.started_at is None) else rules.started_at
-    if starts is None:
-        return Ruling(Verdict.PILOT, words=f"Waits for {group}, in which nobody was updated so far.")
-    ends = starts + timedelta(hours=rules.pilot_hours)
-    if _is_too_much(pilot, rules.failure_percent, of=pilot.number if now < ends else pilot.done + pilot.failed):
+    starts = rules.pilot_started_at if pilot.number else rules.seen_at
+    ends = starts + timedelta(hours=rules.pilot_hours) if starts else None
+    is_over = ends is not None and now >= ends
+    if _is_too_much(pilot, rules.failure_percent, of=pilot.done + pilot.failed if is_over else pilot.number):
         words = f"Stopped, because {pilot.failed:,} of {pilot.number:,} devices of {group} failed."
         return Ruling(Verdict.PILOT_STOPPED, words=words)
-    if now < ends:
+    if ends is None:
+        return Ruling(Verdict.PILOT, words=f"Waits for {group}, in which nobody was updated so far.")
+    if not is_over:
         told = f"Waits for {group} until {_moment(ends, zone, now)}."
         return Ruling(Verdict.PILOT, ends, _joined(told, _so_far(pilot)))
     if pilot.number and not pilot.done:
         return Ruling(Verdict.PILOT, words=f"Waits for {group}, of which no device has {rules.named} yet.")
     return None
+
+
+def is_stalled(rules: Rules, now: datetime) -> bool:
+    """Do the others wait for a pilot that makes no headway: its time is over, and nothing tells when it will?
+
+    A pilot that nobody was sent so far has its time from when the version was seen, and a week more for its window.
+    """
+    held = held_by_pilot(rules, ZoneInfo("UTC"), now)
+    since = rules.pilot_started_at or rules.seen_at
+    if held is None or held.verdict != Verdict.PILOT or held.at is not None or not rules.pilot_group or since is None:
+        return False
+    is_waited_for = rules.window is not None and rules.pilot_started_at is None
+    return now >= since + timedelta(hours=rules.pilot_hours or 0) + (A_WEEK if is_waited_for else timedelta())
 
 
 def _is_too_much(pilot: Pilot, percent: int, *, of: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from django.utils import timezone
 
-from catalog.models import Installation, InstallState, UpdateState
+from catalog.models import UNWANTED, Installation, InstallState, UpdateState
 from vppportal.work import backoff
 
 WRITTEN: Final = (
@@ -18,12 +18,14 @@ WRITTEN: Final = (
     "update_tries",
     "update_retry_at",
     "update_details",
-    "is_update_requested",
+    "update_asked_for",
 )
 MOST_TRIES: Final = 3
 FIRST_PAUSE: Final = timedelta(minutes=15)
 LONGEST_PAUSE: Final = timedelta(hours=6)
 AT_ONCE: Final = 500
+GONE: Final = frozenset({*UNWANTED, InstallState.SKIPPED})
+"""Where the app is not wanted on the device, or cannot be there."""
 
 
 def begin(row: Installation, newest: int, at: datetime) -> None:
@@ -53,13 +55,7 @@ def fail(row: Installation, at: datetime, words: str, *, may_help_again: bool) -
     first, longest = FIRST_PAUSE.total_seconds(), LONGEST_PAUSE.total_seconds()
     pause = backoff(row.update_tries, first=first, longest=longest)
     row.update_retry_at = None if is_over else timezone.now() + pause
-    row.is_update_requested = row.is_update_requested and not is_over
-
-
-def begin_anew(row: Installation) -> None:
-    """Let it be tried again at once, and more than once; one try that failed counts until the version is there."""
-    row.update_tries = min(row.update_tries, 1)
-    row.update_state, row.update_since, row.update_retry_at, row.update_details = UpdateState.NONE, None, None, ""
+    row.update_asked_for = None if is_over else row.update_asked_for
 
 
 def call_back(row: Installation) -> None:
@@ -67,10 +63,29 @@ def call_back(row: Installation) -> None:
     row.update_state, row.update_since, row.update_details = UpdateState.NONE, None, ""
 
 
+def count_no_more(row: Installation) -> None:
+    """Let tries that came to nothing count no longer, as if the version was new; one that is under way goes on."""
+    row.update_tries = 0
+    if row.update_state == UpdateState.FAILED:
+        row.update_state, row.update_to, row.update_since = UpdateState.NONE, None, None
+        row.update_retry_at, row.update_details = None, ""
+
+
+def leave(row: Installation, state: InstallState) -> None:
+    """Let an app leave being installed for a state: what came to nothing counts on while it is to come back.
+
+    An update may have cost a device the app.
+    """
+    if state in GONE:
+        forget(row)
+    elif row.update_state == UpdateState.UNDER_WAY:
+        call_back(row)
+
+
 def forget(row: Installation) -> None:
     """Forget all about updating the app: the version is there, or the app is not."""
     row.update_state, row.update_to, row.update_since = UpdateState.NONE, None, None
-    row.update_tries, row.update_retry_at, row.update_details, row.is_update_requested = 0, None, "", False
+    row.update_tries, row.update_retry_at, row.update_details, row.update_asked_for = 0, None, "", None
 
 
 def write(rows: Sequence[Installation]) -> None:

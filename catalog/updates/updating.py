@@ -1,4 +1,4 @@
-"""Send updates to the devices whose rules allow it, by the timetable and by hand; stop a roll-out, and let it go on.
+"""Send updates to the devices whose rules allow it, by the timetable and by hand.
 
 Everything here may run twice, at once, or end anywhere: what is not written is decided again, under a lock.
 """
@@ -6,13 +6,14 @@ Everything here may run twice, at once, or end anywhere: what is not written is 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from django.core.cache import cache
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from catalog import commands, mdm
@@ -23,16 +24,15 @@ from catalog.models import (
     Command,
     CommandKind,
     Installation,
-    Rollout,
-    RolloutDecision,
     UpdateMode,
     UpdateState,
 )
-from catalog.updates import calling_back, tries, versions_told
+from catalog.updates import calling_back, rollouts, tries, versions_told
 from catalog.updates.gathering import BEHIND, GAVE_UP, NEWEST, UPDATING, read, ruled
 from catalog.updates.rule import Verdict
+from tokens.many import Keys
 from tokens.queue import PROPAGATE
-from vppportal.activity.models import Actor, record
+from vppportal.activity.models import Actor, record_each
 from vppportal.work import nudge
 
 AT_ONCE: Final = 500
@@ -65,6 +65,7 @@ def propagate() -> int:
     """
     allowed = plan(timezone.now())
     sent = sum(_send(allowed[start : start + AT_ONCE]) for start in range(0, len(allowed), AT_ONCE))
+    rollouts.note_pilots()
     calling_back.call_back()
     versions_told.look_after_updates()
     versions_told.ask()
@@ -76,7 +77,7 @@ def plan(now: datetime) -> list[int]:
     mode = CatalogSettings.load().update_mode
     if mode == UpdateMode.END_USERS:
         return []
-    wanted = Q(is_update_requested=True)
+    wanted = Q(update_asked_for__gte=NEWEST)
     if mode == UpdateMode.ADMINISTRATORS:
         wanted |= Q(app__update_automatically=True)
     waiting = Q(update_state=UpdateState.FAILED, update_to__gte=NEWEST, update_retry_at__gt=now)
@@ -100,7 +101,6 @@ def _send(keys: Sequence[int]) -> int:
         rows = [fresh[pk] for pk, ruling in allowed.items() if ruling.verdict == Verdict.NOW and pk not in busy]
         for row in rows:
             tries.begin(row, row.app.listing.external_version_id or 0, now)
-        _start_rollouts({row.app_id: row.app for row in rows if not row.is_update_requested}.values(), now)
         tries.write(rows)
         return commands.enqueue(map(_command, rows)) if rows else 0
 
@@ -125,85 +125,38 @@ def _command(row: Installation) -> Command:
     )
 
 
-def _start_rollouts(apps: Iterable[App], now: datetime) -> None:
-    """Note when the first devices were allowed to update: a pilot's time counts from there."""
-    Rollout.objects.bulk_create(
-        [
-            Rollout(
-                app=app,
-                external_version_id=app.listing.external_version_id or 0,
-                version=app.listing.version,
-                started_at=now,
-            )
-            for app in sorted(apps, key=lambda app: app.pk)  # in one order everywhere: nobody waits in a circle
-        ],
-        AT_ONCE,
-        ignore_conflicts=True,
-    )
-
-
 def update_now(installations: QuerySet[Installation], by: Actor) -> int:
     """Update chosen installations that are behind whatever windows and pilots say; return how many.
 
+    What is meant is the version that is the newest now: one that comes out before a device is reached keeps to the
+    rules.
     Of tries that failed only one counts on: a pilot is not well before it has the version. Where the people decide on
     updates, nothing is sent by hand either.
     """
     if CatalogSettings.load().update_mode == UpdateMode.END_USERS:
         return 0
     behind = Installation.objects.filter(BEHIND, pk__in=installations.order_by().values("pk"))
+    newest = App.objects.filter(pk=OuterRef("app")).values("listing__external_version_id")
     with transaction.atomic():
         locked = behind.exclude(UPDATING).order_by("pk").select_for_update(of=("self",))
-        rows = list(locked)
-        for row in rows:
-            tries.begin_anew(row)
-            row.is_update_requested = True
-        tries.write(rows)
-        numbers = Counter(row.app_id for row in rows)
-        for app in App.objects.filter(pk__in=numbers).select_related("listing"):
-            record(by, "asked to update", app, devices=numbers[app.pk])
+        asked = dict(locked.values_list("pk", "app"))
+        Installation.objects.filter(pk__in=Keys(asked)).update(
+            update_asked_for=Subquery(newest[:1]),
+            update_tries=Least("update_tries", 1),
+            update_state=UpdateState.NONE,
+            update_since=None,
+            update_retry_at=None,
+            update_details="",
+        )
+        _record_asking(by, Counter(asked.values()))
         nudge(PROPAGATE)
-    return len(rows)
+    return len(asked)
 
 
-def release(app: App, by: Actor) -> bool:
-    """Let the roll-out of the newest version go on for everybody, pilot or not; False where that was decided before."""
-    return _decide(app, RolloutDecision.RELEASED, "released the roll-out of", by)
-
-
-def halt(app: App, by: Actor) -> bool:
-    """Stop the roll-out of the newest version; False where there is none, or it is stopped.
-
-    What devices have been sent cannot be called back; what still waits to be sent is.
-    """
-    is_new = _decide(app, RolloutDecision.HALTED, "stopped the roll-out of", by)
-    calling_back.call_back(app)
-    return is_new
-
-
-def resume(app: App, by: Actor) -> bool:
-    """Let a stopped roll-out go on as the app's rules say, its pilot first and anew; False where it is not stopped."""
-    halted = app.rollouts.filter(
-        external_version_id=app.listing.external_version_id or 0, decision=RolloutDecision.HALTED
-    )
-    with transaction.atomic():
-        undone = {"decision": RolloutDecision.NONE, "decided_at": None, "decided_by": None}
-        if not halted.update(**undone, started_at=timezone.now()):
-            return False
-        record(by, "resumed the roll-out of", app, version=app.listing.version)
-        nudge(PROPAGATE)
-    return True
-
-
-def _decide(app: App, decision: RolloutDecision, verb: str, by: Actor) -> bool:
-    newest = app.listing.external_version_id
-    if newest is None:
-        return False
-    now = timezone.now()
-    with transaction.atomic():
-        _start_rollouts([app], now)
-        undecided = app.rollouts.filter(external_version_id=newest).exclude(decision=decision)
-        if not undecided.update(decision=decision, decided_at=now, decided_by_id=getattr(by, "pk", None)):
-            return False
-        record(by, verb, app, version=app.listing.version)
-        nudge(PROPAGATE)
-    return True
+def _record_asking(by: Actor, devices: Mapping[int, int]) -> None:
+    """Write down on how many devices each app is asked for: an entry an app, a query for all of one number."""
+    of_number: dict[int, list[App]] = {}
+    for app in App.objects.filter(pk__in=Keys(devices)).select_related("listing"):
+        of_number.setdefault(devices[app.pk], []).append(app)
+    for number, apps in of_number.items():
+        record_each(by, "asked to update", apps, devices=number)

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError, QuerySet
 
 from catalog.models import App, UpdateWindow
+from catalog.updates import rollouts
 from catalog.updates.window_words import in_words
 from tokens import listings
 from tokens.many import Keys
@@ -61,6 +62,8 @@ def store(app: App, changed: list[str], by: Actor) -> None:
         return
     with transaction.atomic():
         app.save(update_fields=changed)
+        if "pilot_group" in changed:
+            rollouts.begin_pilot_anew(app)
         record(by, "changed the update rules of", app, fields=changed)
         nudge(PROPAGATE)
 

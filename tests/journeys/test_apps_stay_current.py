@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 from pytest_django import DjangoDbBlocker
 
 from catalog.models import Installation, Rollout
@@ -104,9 +105,8 @@ def test_a_pilot_that_fails_stops_the_roll_out_until_somebody_decides(company: C
     releases.reaches({newest: 1, before: 3})
     eventually(lambda: failed(company, releases.app) == [second], WITHIN)
     with company.portal.database():
-        for rollout in Rollout.objects.filter(app=releases.app):
-            rollout.started_at -= timedelta(hours=5)
-            rollout.save()
+        begun = F("pilot_started_at") - timedelta(hours=5)
+        assert Rollout.objects.filter(app=releases.app).update(pilot_started_at=begun) == 1
     hurry(company, *LOOKS, times=2)
     eventually(lambda: is_quiet(company), WITHIN)
     listed = releases.page("installations/")

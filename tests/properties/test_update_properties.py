@@ -48,7 +48,7 @@ rules = st.builds(
     pilot_group=st.sampled_from(["", "IT"]),
     failure_percent=st.integers(0, 100),
     pilot=pilots,
-    started_at=st.none() | moments,
+    pilot_started_at=st.none() | moments,
     decision=st.sampled_from(RolloutDecision),
 )
 standings = st.builds(
@@ -60,13 +60,18 @@ standings = st.builds(
     blocked=st.sampled_from([Reason.NONE, Reason.NONE, Reason.WIPED]),
     is_paused=st.booleans(),
     is_pilot=st.booleans(),
-    is_requested=st.booleans(),
+    asked_for=st.none() | ids,
     state=st.sampled_from(UpdateState),
     to=st.none() | ids,
     tries=st.integers(0, 3),
     retry_at=st.none() | moments,
     details=st.sampled_from(["", "It is full."]),
 )
+
+
+def is_asked_for(known: Rules, one: Standing) -> bool:
+    """Did somebody ask by hand for what is the newest version now?"""
+    return bool(known.newest and one.asked_for and one.asked_for >= known.newest)
 
 
 @given(rules, standings, moments)
@@ -85,7 +90,7 @@ def test_nothing_is_sent_that_must_not_be(known: Rules, one: Standing, now: date
     assert known.mode != UpdateMode.END_USERS
     assert one.state != UpdateState.UNDER_WAY
     assert not one.os_version or one.os_version >= known.minimum_os
-    if not one.is_requested:
+    if not is_asked_for(known, one):
         assert known.mode == UpdateMode.ADMINISTRATORS
         assert known.is_automatic
         assert known.decision != RolloutDecision.HALTED
@@ -95,7 +100,7 @@ def test_nothing_is_sent_that_must_not_be(known: Rules, one: Standing, now: date
 @given(rules, standings, moments)
 def test_nobody_outside_the_pilot_goes_before_it_succeeded(known: Rules, one: Standing, now: datetime) -> None:
     is_held = known.pilot_hours is not None and known.decision != RolloutDecision.RELEASED
-    if verdict(known, one, now).verdict != Verdict.NOW or one.is_requested or one.is_pilot or not is_held:
+    if verdict(known, one, now).verdict != Verdict.NOW or is_asked_for(known, one) or one.is_pilot or not is_held:
         return
     assert known.pilot_group
     done, failed = known.pilot.done, known.pilot.failed

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from catalog.models import App, CatalogSettings, Rollout, RolloutDecision
 from tests.factories import ContentTokenFactory, ManagedUserFactory, UpdateWindowFactory, UserGroupFactory
-from tests.releases import NEW, behind, current, gave_up, released
+from tests.releases import NEW, behind, current, gave_up, piloted, released
 from tests.signed_in import sign_in
 
 pytestmark = pytest.mark.django_db
@@ -33,7 +33,7 @@ def stopped_by_its_pilot(name: str = "Fieldnote") -> App:
     app = released(listing__name=name, pilot_group=pilot, pilot_hours=24)
     gave_up(app, device__owner=ManagedUserFactory(groups=[pilot]), update_retry_at=timezone.now() + timedelta(hours=1))
     behind(app)
-    Rollout.objects.create(app=app, external_version_id=NEW, version="2.4.1")
+    Rollout.objects.create(app=app, external_version_id=NEW, version="2.4.1", pilot_started_at=timezone.now())
     return app
 
 
@@ -71,6 +71,15 @@ def test_where_the_people_decide_no_pilot_is_waited_for() -> None:
     CatalogSettings.objects.create(pk=1, update_mode="end_users")
     stopped_by_its_pilot()
     assert said() == {}
+
+
+def test_a_roll_out_whose_pilot_makes_no_headway_waits_for_a_decision() -> None:
+    app = released(listing__version_seen_at=timezone.now() - timedelta(hours=25))
+    group, _ = piloted(app, 0)
+    behind(app, device__owner=ManagedUserFactory(groups=[group]), device__unenrolled_at=timezone.now())
+    behind(app)
+    sentence = "The roll-out of “Fieldnote” 2.4.1 waits: its pilot is over without a device that has the version."
+    assert said() == {sentence: f"/catalog/{app.pk}/#updates"}
 
 
 def test_many_stopped_roll_outs_are_one_line() -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from catalog.models import App, CatalogSettings, Installation
 from tests.factories import UpdateWindowFactory
-from tests.releases import behind, current, gave_up, released
+from tests.releases import NEW, behind, current, gave_up, released
 from tests.signed_in import sign_in
 from vppportal.activity.models import Entry
 
@@ -32,7 +32,7 @@ def send(url: str, *chosen: Any, role: str = "Operator", **more: str) -> str:
 
 
 def asked_for() -> set[int]:
-    return set(Installation.objects.filter(is_update_requested=True).values_list("pk", flat=True))
+    return set(Installation.objects.filter(update_asked_for=NEW).values_list("pk", flat=True))
 
 
 def test_chosen_devices_are_updated_after_saying_what_that_does(app: App) -> None:

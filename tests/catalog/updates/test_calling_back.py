@@ -19,9 +19,10 @@ from catalog.models import (
     UpdateMode,
     UpdateState,
 )
-from catalog.updates import calling_back, updating
+from catalog.updates import calling_back, rollouts, updating
 from tests.factories import DistributionFactory, UpdateWindowFactory
 from tests.releases import NEW, begun, behind, portal, released, stored, update_of
+from vppportal.work import WorkState
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +71,7 @@ def test_what_is_still_allowed_goes_on_waiting() -> None:
 
 def test_what_somebody_asked_for_waits_on_where_windows_close_but_not_where_the_people_decide() -> None:
     command = held_up()
-    Installation.objects.update(is_update_requested=True)
+    Installation.objects.update(update_asked_for=NEW)
     the_window_is_over()
     assert calling_back.call_back() == 0
     portal(update_mode=UpdateMode.END_USERS)
@@ -82,11 +83,20 @@ def test_what_is_about_to_be_sent_and_what_was_sent_is_left_alone() -> None:
     fresh = begun()
     out, going = held_up(), held_up()
     Command.objects.filter(pk=out.pk).update(status=CommandStatus.SENT)
-    Command.objects.filter(pk=going.pk).update(lease_until=timezone.now() + timedelta(seconds=60))
+    Command.objects.filter(pk=going.pk).update(state=WorkState.RUNNING)
     Command.objects.filter(pk=fresh.pk).update(created_at=timezone.now())
     the_window_is_over()
     assert calling_back.call_back() == 0
     assert all(status_of(command) != CommandStatus.CANCELLED for command in (fresh, out, going))
+
+
+def test_what_a_worker_died_over_may_be_with_the_mdm_server_and_is_left_alone() -> None:
+    command = held_up()
+    ended = timezone.now() - timedelta(seconds=1)
+    Command.objects.filter(pk=command.pk).update(state=WorkState.RUNNING, lease_until=ended)
+    the_window_is_over()
+    assert calling_back.call_back() == 0
+    assert status_of(command) == CommandStatus.QUEUED
 
 
 def test_it_is_sent_once_more_when_that_is_allowed_again_and_tries_count_on() -> None:
@@ -106,7 +116,7 @@ def test_stopping_a_roll_out_calls_all_of_it_back_and_no_other(monkeypatch: pyte
     app, other = released(), behind()
     rows = [behind(app) for _ in range(9)]
     updating.propagate()
-    updating.halt(app, None)
+    rollouts.halt(app, None)
     assert {stored(row).update_state for row in rows} == {UpdateState.NONE}
     assert Command.objects.filter(installation__app=app, status=CommandStatus.CANCELLED).count() == len(rows)
     assert update_of(other)

@@ -58,7 +58,7 @@ def test_what_is_left_to_its_person_is_not_updated_any_more() -> None:
     command.refresh_from_db()
     assert command.status == CommandStatus.CANCELLED
     row = stored(command)
-    assert (row.state, row.update_state, row.is_update_requested) == (InstallState.LEFT, UpdateState.NONE, False)
+    assert (row.state, row.update_state, row.update_asked_for) == (InstallState.LEFT, UpdateState.NONE, None)
 
 
 def test_a_device_that_left_forgets_its_update() -> None:

@@ -10,11 +10,11 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog.models import App, Installation, Rollout, UpdateMode, UpdateState
-from catalog.updates import Verdict, is_comparable, updating
-from catalog.updates.facts import rulings, stopped_by_pilot, summary
-from catalog.updates.gathering import BEHIND, GAVE_UP, ON_NEWEST
-from tests.factories import DistributionFactory, InstallationFactory, UpdateWindowFactory
+from catalog.models import App, Installation, InstallState, Rollout, UpdateMode, UpdateState
+from catalog.updates import Pilot, Verdict, is_comparable, rollouts
+from catalog.updates.facts import Pilots, pilots_in_trouble, rulings, summary
+from catalog.updates.gathering import BEHIND, GAVE_UP, ON_NEWEST, gather
+from tests.factories import DistributionFactory, InstallationFactory, ManagedUserFactory, UpdateWindowFactory
 from tests.releases import NEW, begun, behind, piloted, portal, released, stored
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +35,7 @@ def test_only_installed_apps_are_ruled_on() -> None:
 def test_what_is_stored_decides() -> None:
     app = released(listing__minimum_os="18.0", update_window=UpdateWindowFactory(name="Never", **NEVER))
     assert verdict_of(behind(app)) == Verdict.WINDOW
-    assert verdict_of(behind(app, is_update_requested=True)) == Verdict.NOW
+    assert verdict_of(behind(app, update_asked_for=NEW)) == Verdict.NOW
     assert verdict_of(behind(app, device__os_version="17.4")) == Verdict.OS_TOO_OLD
     assert verdict_of(behind(app, device__retired_at=timezone.now())) == Verdict.UNREACHABLE
     assert verdict_of(behind(app, distribution=DistributionFactory(app=app, paused=True))) == Verdict.PAUSED
@@ -98,8 +98,10 @@ def test_an_app_on_no_device_has_nothing_to_sum_up() -> None:
 
 
 def test_the_roll_out_of_the_newest_version_is_told() -> None:
-    app = stored(begun()).app
-    Rollout.objects.create(app=app, external_version_id=5)
+    app = released()
+    for version in (5, NEW):
+        Rollout.objects.create(app=app, external_version_id=version)
+    behind(app)
     rollout = summary(app).rollout
     assert rollout is not None
     assert rollout.external_version_id == NEW
@@ -127,11 +129,31 @@ def test_roll_outs_that_their_pilot_stopped_are_found() -> None:
     piloted(fine)
     Rollout.objects.create(app=app, external_version_id=NEW)
     Installation.objects.filter(pk=first.pk).update(**FAILED)
-    assert stopped_by_pilot() == []
+    assert pilots_in_trouble() == Pilots()
     behind(app)
-    assert stopped_by_pilot() == [app]
-    updating.release(app, None)
-    assert stopped_by_pilot() == []
+    assert pilots_in_trouble() == Pilots(stopped=[app])
+    rollouts.release(app, None)
+    assert pilots_in_trouble() == Pilots()
+
+
+@pytest.mark.parametrize("of_the_pilot", [{"device__os_version": "16"}, {"device__unenrolled_at": timezone.now()}])
+def test_pilots_that_nobody_can_be_sent_are_found_after_their_time(of_the_pilot: dict[str, Any]) -> None:
+    app = released(listing__minimum_os="18.0", listing__version_seen_at=timezone.now() - timedelta(hours=25))
+    group, _ = piloted(app, 0)
+    behind(app, device__owner=ManagedUserFactory(groups=[group]), **of_the_pilot)
+    behind(app, device__os_version="18.0")
+    assert pilots_in_trouble() == Pilots(stalled=[app])
+    App.objects.update(pilot_hours=26)
+    assert pilots_in_trouble() == Pilots()
+
+
+def test_an_app_that_went_with_its_update_counts_against_the_pilot() -> None:
+    app = released()
+    _, (first, _) = piloted(app, 2)
+    behind(app)
+    Installation.objects.filter(pk=first.pk).update(state=InstallState.FAILED, **FAILED)
+    facts = gather([app.pk], owners=())
+    assert facts.rules[app.pk].pilot == Pilot(2, done=0, failed=1)
 
 
 def test_where_the_people_decide_no_pilot_stops_anything() -> None:
@@ -140,4 +162,4 @@ def test_where_the_people_decide_no_pilot_stops_anything() -> None:
     Installation.objects.filter(pk=first.pk).update(**FAILED)
     behind(app)
     portal(update_mode=UpdateMode.END_USERS)
-    assert stopped_by_pilot() == []
+    assert pilots_in_trouble() == Pilots()

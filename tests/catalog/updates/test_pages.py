@@ -244,7 +244,7 @@ def test_updating_now_asks_for_all_that_are_behind(app: App, operator: Client) -
     current(app)
     text = text_of(operator.post(f"/catalog/{app.pk}/updates/now/", follow=True))
     assert "The update is asked for on 2 devices." in text
-    asked = Installation.objects.filter(is_update_requested=True)
+    asked = Installation.objects.filter(update_asked_for=NEW)
     assert set(asked.values_list("pk", flat=True)) == {row.pk for row in rows}
 
 
@@ -262,7 +262,7 @@ def test_where_the_people_decide_nothing_is_updated_by_hand(app: App, operator: 
     assert (title, verb) == ("Nothing to update for “Fieldnote”", "")
     assert sentences == ["1 device is left to its person: App Settings let the people decide on updates."]
     operator.post(f"/catalog/{app.pk}/updates/now/")
-    assert not Installation.objects.filter(is_update_requested=True).exists()
+    assert not Installation.objects.filter(update_asked_for=NEW).exists()
 
 
 def test_a_roll_out_is_stopped_after_saying_who_keeps_what(app: App, operator: Client) -> None:
@@ -305,7 +305,7 @@ def test_a_stopped_roll_out_goes_on_with_its_pilot(app: App, operator: Client) -
     assert "Continue with the pilot" in card(app)
     _title, sentences, _verb = confirmation(app, "resume")
     assert sentences[0] == "The devices of the pilot group “Pioneers” are sent version 2.4.1."
-    assert "24 hours from now" in sentences[1]
+    assert "for 24 hours" in sentences[1]
     assert "goes on with its pilot" in text_of(operator.post(f"/catalog/{app.pk}/updates/resume/", follow=True))
     assert Rollout.objects.get().decision == ""
 

@@ -11,6 +11,7 @@ import pytest
 
 from catalog.models import Reason, RolloutDecision, UpdateMode, UpdateState, WindowKind
 from catalog.updates import Pilot, Rules, Ruling, Standing, Verdict, is_comparable, verdict
+from catalog.updates.rule import is_stalled
 from catalog.updates.windows import Window
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
@@ -99,7 +100,7 @@ def test_a_mac_that_runs_an_app_for_ios_is_not_measured_by_the_version_of_ios() 
 
 
 def test_where_the_people_decide_nothing_is_sent_not_even_by_hand() -> None:
-    assert decide({"mode": UpdateMode.END_USERS}, is_requested=True).verdict == Verdict.END_USERS
+    assert decide({"mode": UpdateMode.END_USERS}, asked_for=20).verdict == Verdict.END_USERS
 
 
 def test_a_failed_try_is_repeated_when_its_time_has_come() -> None:
@@ -127,8 +128,8 @@ def test_who_asks_for_an_update_is_above_windows_pilots_and_switches() -> None:
         "pilot_hours": 5,
         "window": NIGHTS,
     }
-    assert decide(stopped, is_requested=True).verdict == Verdict.NOW
-    assert decide(stopped, is_requested=True, is_paused=True).verdict == Verdict.PAUSED
+    assert decide(stopped, asked_for=20).verdict == Verdict.NOW
+    assert decide(stopped, asked_for=20, is_paused=True).verdict == Verdict.PAUSED
 
 
 def test_switches_keep_updates_back() -> None:
@@ -156,7 +157,7 @@ def test_a_window_that_is_over_says_so() -> None:
     assert told({"window": past}) == (Verdict.WINDOW, words)
 
 
-STAGED: dict[str, Any] = {"pilot_hours": 24, "pilot_group": "IT", "started_at": NOW - timedelta(hours=25)}
+STAGED: dict[str, Any] = {"pilot_hours": 24, "pilot_group": "IT", "pilot_started_at": NOW - timedelta(hours=25)}
 GOOD, BAD = Pilot(10, done=8, failed=0), Pilot(10, done=8, failed=2)
 
 
@@ -167,7 +168,7 @@ def test_pilot_devices_go_first_in_their_window() -> None:
 
 def test_the_others_follow_after_its_time() -> None:
     assert decide({**STAGED, "pilot": GOOD}).verdict == Verdict.NOW
-    ruling = decide({**STAGED, "pilot": GOOD, "started_at": NOW})
+    ruling = decide({**STAGED, "pilot": GOOD, "pilot_started_at": NOW})
     words = "Waits for the pilot group “IT” until Thu 13:00 (Europe/Berlin). 8 of its 10 devices have the version."
     assert ruling == Ruling(Verdict.PILOT, NOW + timedelta(hours=24), words)
 
@@ -181,12 +182,14 @@ def test_the_others_follow_after_its_time() -> None:
     ],
 )
 def test_how_far_a_pilot_is_reads_well_for_one_device_and_for_many(pilot: Pilot, words: str) -> None:
-    assert decide({**STAGED, "pilot": pilot, "started_at": NOW, "failure_percent": 50}).words.endswith(f". {words}")
+    assert decide({**STAGED, "pilot": pilot, "pilot_started_at": NOW, "failure_percent": 50}).words.endswith(
+        f". {words}"
+    )
 
 
 def test_nobody_follows_a_pilot_without_a_single_success() -> None:
     assert decide({**STAGED, "pilot": Pilot(10)}).verdict == Verdict.PILOT
-    assert decide({**STAGED, "started_at": None, "pilot": Pilot(10)}).verdict == Verdict.PILOT
+    assert decide({**STAGED, "pilot_started_at": None, "pilot": Pilot(10)}).verdict == Verdict.PILOT
 
 
 @pytest.mark.parametrize(
@@ -205,16 +208,41 @@ def test_a_pilot_that_fails_too_often_stops_the_roll_out(failed: int, percent: i
 
 
 def test_failures_that_no_success_can_make_up_for_stop_it_before_its_time() -> None:
-    rules = {**STAGED, "started_at": NOW, "pilot": Pilot(10, done=0, failed=1)}
+    rules = {**STAGED, "pilot_started_at": NOW, "pilot": Pilot(10, done=0, failed=1)}
     words = "Stopped, because 1 of 10 devices of the pilot group “IT” failed."
     assert told({**rules, "failure_percent": 10}) == (Verdict.PILOT_STOPPED, words)
     assert decide({**rules, "failure_percent": 11}).verdict == Verdict.PILOT
 
 
-def test_a_pilot_that_updated_without_the_portal_counts_from_when_the_version_was_seen() -> None:
-    rules = {**STAGED, "started_at": None, "pilot": GOOD}
-    assert decide(rules).at == NOW + timedelta(hours=23)
-    assert decide({**rules, "seen_at": NOW - timedelta(hours=24)}).verdict == Verdict.NOW
+def test_the_time_of_the_others_begins_with_the_first_pilot_device_however_old_the_version_is() -> None:
+    rules = {**STAGED, "pilot_started_at": None, "pilot": GOOD, "seen_at": NOW - timedelta(days=60)}
+    assert decide(rules).verdict == Verdict.PILOT
+    assert decide({**rules, "pilot_started_at": NOW}).at == NOW + timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        ({"pilot": Pilot(10)}, True),
+        ({"pilot": Pilot(10), "pilot_started_at": NOW - timedelta(hours=23)}, False),
+        ({"pilot": Pilot(10, done=1)}, False),
+        ({"pilot": Pilot(10, failed=1)}, False),
+        ({"pilot": Pilot(10), "decision": RolloutDecision.RELEASED}, False),
+        ({"pilot": Pilot(10), "pilot_group": ""}, False),
+        ({"pilot": Pilot(10), "pilot_started_at": None}, False),
+        ({"pilot": Pilot(10), "pilot_started_at": None, "seen_at": NOW - timedelta(hours=24)}, True),
+        ({"pilot": Pilot(10), "pilot_started_at": None, "seen_at": NOW - timedelta(days=7), "window": NIGHTS}, False),
+        ({"pilot": Pilot(10), "pilot_started_at": None, "seen_at": NOW - timedelta(days=8), "window": NIGHTS}, True),
+        ({"pilot_hours": None}, False),
+    ],
+)
+def test_a_pilot_without_a_success_after_its_time_makes_no_headway(rules: dict[str, Any], expected: bool) -> None:
+    assert is_stalled(replace(RULES, **{**STAGED, **rules}), NOW) is expected
+
+
+@pytest.mark.parametrize(("asked_for", "expected"), [(20, Verdict.NOW), (21, Verdict.NOW), (19, Verdict.HALTED)])
+def test_what_was_asked_for_by_hand_does_not_let_a_later_version_through(asked_for: int, expected: Verdict) -> None:
+    assert decide({"decision": RolloutDecision.HALTED}, asked_for=asked_for).verdict == expected
 
 
 def test_without_a_pilot_device_that_has_the_app_the_time_counts_from_the_version() -> None:
@@ -234,6 +262,6 @@ def test_a_release_takes_the_place_of_the_pilot() -> None:
 
 
 def test_a_pilot_of_no_hours_lets_the_others_follow_its_first_success() -> None:
-    rules = {**STAGED, "pilot_hours": 0, "started_at": NOW}
+    rules = {**STAGED, "pilot_hours": 0, "pilot_started_at": NOW}
     assert decide({**rules, "pilot": Pilot(10)}).verdict == Verdict.PILOT
     assert decide({**rules, "pilot": Pilot(10, done=1)}).verdict == Verdict.NOW

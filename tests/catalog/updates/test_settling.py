@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from catalog import chasing
 from catalog.models import Command, CommandKind, CommandStatus, Installation, InstallState, UpdateState
+from catalog.moves import Moves
 from catalog.updates import updating
 from tests.channel import answer, apply, is_planned, open_list, refusal, told
 from tests.factories import AssetFactory, CommandFactory
@@ -28,6 +31,17 @@ def closed(command: Command) -> str:
 def taken(command: Command, minutes: float = 0) -> None:
     """Let the device take the command so many minutes ago."""
     told(answer(command, "Acknowledged", at=timezone.now() - timedelta(minutes=minutes), State="Queued"))
+
+
+def moves_back(row: Installation) -> None:
+    """Let a list tell that the app is there again, in its old version."""
+    with transaction.atomic():
+        moves = Moves.of(Q(pk=row.pk))
+        again = moves.get(row.pk)
+        assert again is not None
+        moves.move(again, InstallState.INSTALLED, timezone.now())
+        moves.name(again, timezone.now(), OLD)
+        moves.save()
 
 
 def test_the_acknowledgement_is_no_success() -> None:
@@ -121,13 +135,13 @@ def test_an_update_whose_license_is_never_found_has_apple_asked_for_it(tries: in
 
 
 def test_what_the_person_declined_is_not_tried_again() -> None:
-    command = begun(is_update_requested=True)
+    command = begun(update_asked_for=NEW)
     taken(command)
     lists(command, "UpdateRejected")
     row = stored(command)
     assert (row.state, row.update_state) == (InstallState.INSTALLED, UpdateState.FAILED)
     assert (row.update_details, row.update_retry_at) == ("The person declined the update.", None)
-    assert not row.is_update_requested
+    assert row.update_asked_for is None
     assert updating.propagate() == 0
 
 
@@ -187,8 +201,22 @@ def test_an_app_that_somebody_removed_meanwhile_is_not_being_updated_any_more() 
     CommandFactory(device=command.device, status=CommandStatus.SENT)
     lists(command, "")
     row = stored(command)
-    assert (row.state, row.update_state, row.update_to) == (InstallState.FAILED, UpdateState.NONE, None)
+    assert (row.state, row.update_state, row.update_tries) == (InstallState.FAILED, UpdateState.FAILED, 1)
     assert closed(command) == CommandStatus.LOST
+
+
+def test_an_app_that_goes_with_each_update_and_comes_back_is_given_up() -> None:
+    command = begun()
+    for tries in (1, 2, 3):
+        taken(command)
+        lists(command, "ManagedButUninstalled")
+        row = stored(command)
+        assert (row.state, row.update_tries) == (InstallState.FAILED, tries)
+        moves_back(row)
+        Installation.objects.filter(update_retry_at__isnull=False).update(update_retry_at=timezone.now())
+        assert updating.propagate() == (tries < 3)
+        command = Command.objects.filter(updates_to=NEW).latest("pk")
+    assert Command.objects.filter(updates_to=NEW).count() == 3
 
 
 def test_a_list_that_was_made_before_the_command_was_taken_decides_nothing() -> None:

@@ -24,12 +24,13 @@ from catalog.models import (
     UpdateMode,
     UpdateState,
 )
-from catalog.updates import updating
+from catalog.updates import rollouts, updating
 from tests.channel import answer, refusal, told
 from tests.factories import CommandFactory, DistributionFactory, UpdateWindowFactory, UserFactory
 from tests.releases import NEW, begun, behind, piloted, portal, released, stored, update_of
 from tokens.models import Listing
 from vppportal.activity.models import Entry
+from vppportal.groups.models import Device
 
 pytestmark = pytest.mark.django_db
 
@@ -134,16 +135,6 @@ def test_a_store_that_goes_back_and_forth_causes_no_storm() -> None:
     assert sent(row.app) == 1
 
 
-def test_the_first_devices_of_a_version_begin_its_roll_out() -> None:
-    row = behind()
-    updating.propagate()
-    rollout = Rollout.objects.get()
-    assert (rollout.app_id, rollout.external_version_id, rollout.version) == (row.app_id, NEW, "2.4.1")
-    behind(row.app)
-    updating.propagate()
-    assert Rollout.objects.get().started_at == rollout.started_at
-
-
 def test_the_pilot_goes_first_and_the_others_follow() -> None:
     app = released()
     _, (first,) = piloted(app)
@@ -152,7 +143,7 @@ def test_the_pilot_goes_first_and_the_others_follow() -> None:
     assert stored(first).update_state == UpdateState.UNDER_WAY
     Installation.objects.filter(pk=first.pk).update(external_version_id=NEW, update_state="", update_to=None)
     assert updating.propagate() == 0
-    Rollout.objects.update(started_at=timezone.now() - timedelta(hours=24))
+    Rollout.objects.update(pilot_started_at=timezone.now() - timedelta(hours=24))
     assert updating.propagate() == 1
     assert stored(other).update_state == UpdateState.UNDER_WAY
 
@@ -163,9 +154,9 @@ def test_a_pilot_that_fails_stops_the_roll_out() -> None:
     other = behind(app)
     updating.propagate()
     told(answer(update_of(first), "Error", **refusal(12031)))
-    Rollout.objects.update(started_at=timezone.now() - timedelta(days=3))
+    Rollout.objects.update(pilot_started_at=timezone.now() - timedelta(days=3))
     assert updating.propagate() == 0
-    assert updating.release(app, UserFactory())
+    assert rollouts.release(app, UserFactory())
     assert updating.propagate() == 1
     assert stored(other).update_state == UpdateState.UNDER_WAY
 
@@ -180,7 +171,7 @@ def test_a_pilot_that_failed_lets_nobody_through_while_it_is_tried_again(state: 
     Installation.objects.filter(pk=failing.pk).update(
         update_state=state, update_tries=1, update_retry_at=timezone.now() + timedelta(minutes=5)
     )
-    Rollout.objects.update(started_at=timezone.now() - timedelta(days=3))
+    Rollout.objects.update(pilot_started_at=timezone.now() - timedelta(days=3))
     assert updating.propagate() == 0
 
 
@@ -191,7 +182,7 @@ def test_a_pilot_that_failed_and_is_updated_by_hand_lets_nobody_through_before_i
     updating.propagate()
     Installation.objects.filter(pk=well.pk).update(external_version_id=NEW, update_state="", update_to=None)
     told(answer(update_of(failing), "Error", **refusal(12031)))
-    Rollout.objects.update(started_at=timezone.now() - timedelta(days=3))
+    Rollout.objects.update(pilot_started_at=timezone.now() - timedelta(days=3))
     updating.update_now(Installation.objects.filter(pk=failing.pk), None)
     assert updating.propagate() == 1
     assert update_of(failing)
@@ -210,8 +201,7 @@ def test_updating_by_hand_skips_windows_pilots_and_switches() -> None:
     entry = Entry.objects.get(verb="asked to update")
     assert (entry.actor_name, entry.object_name, entry.details) == ("ada", str(app), {"devices": 1})
     assert updating.propagate() == 1
-    assert stored(row).is_update_requested
-    assert not Rollout.objects.exists()
+    assert stored(row).update_asked_for == NEW
 
 
 def test_updating_by_hand_tries_again_what_was_given_up() -> None:
@@ -230,50 +220,42 @@ def test_updating_by_hand_reaches_only_what_is_behind_and_not_under_way() -> Non
     assert not Entry.objects.filter(verb="asked to update").exists()
 
 
+def test_a_version_that_came_out_after_it_was_asked_for_keeps_to_the_rules() -> None:
+    app = released(update_automatically=False)
+    row = behind(app, device__unenrolled_at=timezone.now())
+    updating.update_now(app.installations.all(), None)
+    Listing.objects.update(external_version_id=NEW + 1)
+    Device.objects.update(unenrolled_at=None)
+    assert updating.propagate() == 0
+    updating.update_now(app.installations.all(), None)
+    assert updating.propagate() == 1
+    assert stored(row).update_to == NEW + 1
+
+
+def asking_for(number: int) -> int:
+    """Ask for the updates of so many apps; return the queries."""
+    apps = [released() for _ in range(number)]
+    rows = [behind(app).pk for app in apps for _ in range(3)]
+    with CaptureQueriesContext(connection) as queries:
+        assert updating.update_now(Installation.objects.filter(pk__in=rows), None) == len(rows)
+    assert Entry.objects.filter(object_id__in=[app.pk for app in apps], details={"devices": 3}).count() == number
+    return len(queries)
+
+
+def test_asking_for_the_updates_of_many_apps_costs_as_many_queries_as_of_one() -> None:
+    assert asking_for(1) == asking_for(12)
+
+
 def test_nothing_is_updated_by_hand_where_the_people_decide() -> None:
     portal(update_mode=UpdateMode.END_USERS)
     behind()
     assert updating.update_now(Installation.objects.all(), None) == 0
 
 
-def test_a_roll_out_that_is_stopped_sends_nothing_more() -> None:
-    app = released()
-    assert updating.halt(app, UserFactory())
-    assert not updating.halt(app, UserFactory())
-    behind(app)
-    assert updating.propagate() == 0
-    assert updating.release(app, UserFactory(username="ada"))
-    assert not updating.release(app, UserFactory())
-    assert updating.propagate() == 1
-    assert Rollout.objects.get().decided_by is not None
-    assert list(Entry.objects.order_by("pk").values_list("verb", flat=True)) == [
-        "stopped the roll-out of",
-        "released the roll-out of",
-    ]
-
-
-def test_an_app_whose_version_is_not_known_has_no_roll_out() -> None:
-    app = released(listing__external_version_id=None)
-    assert not updating.halt(app, None)
-    assert not updating.release(app, None)
-
-
-def test_what_was_not_sent_yet_is_called_back() -> None:
-    app = released()
-    unsent, out, going, wanted = behind(app), behind(app), behind(app), behind(app, is_update_requested=True)
-    updating.propagate()
-    Command.objects.filter(installation=out).update(status=CommandStatus.SENT)
-    Command.objects.filter(installation=going).update(lease_until=timezone.now() + timedelta(seconds=60))
-    updating.halt(app, None)
-    assert Command.objects.get(installation=unsent).status == CommandStatus.CANCELLED
-    assert (stored(unsent).update_state, stored(unsent).update_tries) == (UpdateState.NONE, 0)
-    assert all(update_of(row) for row in (out, going, wanted))
-    assert updating.propagate() == 0
-
-
 def test_a_pass_calls_back_what_slipped_through() -> None:
     command = begun()
-    Rollout.objects.update(decision=RolloutDecision.HALTED)
+    app = stored(command).app
+    Rollout.objects.create(app=app, external_version_id=NEW, decision=RolloutDecision.HALTED)
     updating.propagate()
     command.refresh_from_db()
     assert command.status == CommandStatus.CANCELLED
@@ -319,16 +301,3 @@ def test_a_worker_that_died_in_a_pass_holds_nobody_up_for_ever() -> None:
     cache.clear()
     tasks.propagate_updates()
     assert Command.objects.filter(updates_to=NEW).count() == 1
-
-
-def test_a_roll_out_that_was_stopped_goes_on_with_its_pilot() -> None:
-    app = released()
-    piloted(app)
-    assert not updating.resume(app, None)
-    updating.halt(app, None)
-    stopped = app.rollouts.get().started_at
-    assert updating.resume(app, UserFactory(username="ada"))
-    rollout = app.rollouts.get()
-    assert (rollout.decision, rollout.decided_at, rollout.decided_by) == ("", None, None)
-    assert rollout.started_at > stopped
-    assert not updating.resume(app, None)
