@@ -78,6 +78,15 @@ def test_the_link_in_a_mail_leads_to_the_portal_and_nowhere_else(settings: Any) 
     assert "testserver:666/" not in message.body
 
 
+def test_asking_for_a_new_password_tells_nobody_which_addresses_are_accounts() -> None:
+    UserFactory(email="ada@example.org")
+    UserFactory(email="gone@example.org", is_active=False)
+    addresses = ["ada@example.org", "gone@example.org", "nobody@example.org"]
+    answers = [Client().post("/password/reset/", {"email": address}) for address in addresses]
+    assert [(answer.status_code, answer["Location"]) for answer in answers] == [(302, "/password/reset/done/")] * 3
+    assert [message.to for message in mail.outbox] == [["ada@example.org"]]
+
+
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"])
 @pytest.mark.parametrize("page", ["/login/", "/logout/"])
 def test_nobody_is_sent_to_another_site(page: str, target: str) -> None:
