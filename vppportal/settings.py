@@ -349,9 +349,17 @@ LOGGING = {
             ],
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "filters": {"without_reset_keys": {"()": "vppportal.logs.WithoutResetKeys"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["without_reset_keys"]}
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {"redbeat": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},
+    "loggers": {
+        "redbeat": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        # Only `manage.py runserver` writes here; Django would give it a handler of its own.
+        "django.server": {"handlers": ["stderr"], "propagate": False},
+    },
 }
 structlog.configure(
     processors=[*_shared_processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
