@@ -62,7 +62,8 @@ def test_a_list_is_sorted_as_the_address_says(viewer: Client) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *("?sort=password", "?sort=people__email", "?sort=--name", "?sort=", "?per_page=1000000"),
+        *("?sort=password", "?sort=people__email", "?sort=--name", "?sort="),
+        *("?per_page=-1", "?per_page=0", "?per_page=x", "?per_page=1000000", f"?per_page={'9' * 5000}"),
         *("?page=0", "?page=-1", "?page=x", "?page=²", f"?page={'9' * 30}", f"?page={'9' * 5000}"),
     ],
 )

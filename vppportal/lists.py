@@ -181,9 +181,8 @@ class Listed:
         return PAGE_SIZES
 
     def _table(self, rows: Any) -> tables.Table:
-        table = self.table_class(
-            rows, order_by=self.request.GET.get("sort") or None, request=self.request, exclude=self.hides
-        )
+        # Not told of the request: it would turn to a page by itself, of any size that is asked for.
+        table = self.table_class(rows, order_by=self.request.GET.get("sort") or None, exclude=self.hides)
         table.context = Context(
             {
                 "request": self.request,
