@@ -1,16 +1,25 @@
-"""The Django admin: no secret, nothing of the mirror to change, and no way to more rights."""
+"""The Django admin: no secret, nothing to change that has rules of its own, and no way to more rights."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
-from tests.factories import ContentTokenFactory, UserFactory, bring_app
+from catalog.models import CatalogSettings
+from tests.factories import (
+    ContentTokenFactory,
+    DeviceFactory,
+    ManagedUserFactory,
+    UserFactory,
+    UserGroupFactory,
+    bring_app,
+)
 from vppportal.readonly import ReadOnlyAdmin
 
 pytestmark = pytest.mark.django_db
@@ -59,6 +68,22 @@ def test_what_only_the_portal_writes_cannot_be_changed_here(staff: Client) -> No
         if row is not None:
             assert staff.post(reverse(f"{name}_change", args=[row.pk]), {"name": "x"}).status_code == 403
             assert staff.post(reverse(f"{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_only_accounts_roles_and_settings_can_be_changed_here() -> None:
+    changed = {model for model, page in admin.site._registry.items() if not isinstance(page, ReadOnlyAdmin)}
+    assert changed == {User, Group, EmailAddress, CatalogSettings}
+
+
+@pytest.mark.parametrize("factory", [DeviceFactory, ManagedUserFactory, UserGroupFactory])
+def test_who_receives_apps_is_changed_on_the_portals_pages_alone(staff: Client, factory: Any) -> None:
+    row = factory()
+    name = f"admin:groups_{row._meta.model_name}"
+    assert staff.get(reverse(f"{name}_change", args=[row.pk])).status_code == 200
+    assert staff.post(reverse(f"{name}_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+    ticked = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+    staff.post(reverse(f"{name}_changelist"), ticked)
+    row.refresh_from_db()
 
 
 @pytest.mark.parametrize("model", [User, Group])

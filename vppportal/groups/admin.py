@@ -1,4 +1,4 @@
-"""Django admin of who receives apps."""
+"""Django admin of who receives apps: to look at only, as changes have rules and are recorded on the portal's pages."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from vppportal.readonly import ReadOnlyAdmin
 
 
 @admin.register(UserGroup)
-class UserGroupAdmin(admin.ModelAdmin):
+class UserGroupAdmin(ReadOnlyAdmin):
     list_display = ["name", "description", "created_at"]
     search_fields = ["name", "description"]
 
 
 @admin.register(ManagedUser)
-class ManagedUserAdmin(admin.ModelAdmin):
+class ManagedUserAdmin(ReadOnlyAdmin):
     list_display = ["name", "email", "managed_apple_account", "is_active"]
     list_filter = ["is_active"]
     search_fields = ["name", "email", "managed_apple_account"]
-    autocomplete_fields = ["groups"]
 
 
 @admin.register(Device)
-class DeviceAdmin(admin.ModelAdmin):
+class DeviceAdmin(ReadOnlyAdmin):
     list_display = ["serial_number", "name", "platform", "model", "os_version", "owner"]
     list_filter = ["platform"]
     list_select_related = ["owner"]
     search_fields = ["serial_number", "name"]
-    autocomplete_fields = ["owner"]
 
 
 @admin.register(Import)
