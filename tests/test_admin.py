@@ -86,10 +86,11 @@ def test_who_receives_apps_is_changed_on_the_portals_pages_alone(staff: Client, 
     row.refresh_from_db()
 
 
-@pytest.mark.parametrize("model", [User, Group])
+@pytest.mark.parametrize("model", [User, Group, EmailAddress])
 def test_accounts_and_roles_are_for_superusers_alone(staff: Client, model: Any) -> None:
-    """Whoever may change any account can make a superuser of the own one."""
-    name = f"admin:auth_{model._meta.model_name}"
+    """Whoever may change any account, or where its letters go, can make a superuser of the own one."""
+    EmailAddress.objects.create(user=UserFactory(), email="ada@example.org")
+    name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
     row = model.objects.first()
     for address in (reverse(f"{name}_changelist"), reverse(f"{name}_change", args=[row.pk]), reverse(f"{name}_add")):
         assert staff.get(address).status_code == 403

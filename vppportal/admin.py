@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.admin import EmailAddressAdmin
+from allauth.account.models import EmailAddress
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 
-admin.site.unregister([User, Group])
+admin.site.unregister([User, Group, EmailAddress])
 
 
 class SuperusersOnly(admin.ModelAdmin):
@@ -39,3 +41,8 @@ class AccountAdmin(SuperusersOnly, UserAdmin):
 @admin.register(Group)
 class RoleAdmin(SuperusersOnly, GroupAdmin):
     """The roles."""
+
+
+@admin.register(EmailAddress)
+class AddressAdmin(SuperusersOnly, EmailAddressAdmin):
+    """Further addresses of accounts: links to a new password go there, too."""
