@@ -113,6 +113,7 @@ class CommandAdmin(ReadOnlyAdmin):
 
 @admin.register(DeviceEvent)
 class DeviceEventAdmin(ReadOnlyAdmin):
+    exclude = ["body"]
     list_display = ["event_id", "topic", "enrollment_id", "happened_at", "received_at", "state"]
     list_filter = ["topic", "state"]
     search_fields = ["=event_id", "=enrollment_id"]

@@ -20,6 +20,8 @@ from vppportal.work import WorkState
 
 log = structlog.get_logger(__name__)
 
+PAYLOADS_READ: Final = frozenset({Topic.AUTHENTICATE, Topic.CONNECT})
+"""What else devices send is never looked at, and may hold what unlocks, wakes or restarts them: it is not kept."""
 BATCH: Final = 500
 AGAIN_AFTER: Final = timedelta(seconds=2)
 _ASKED_FOR: Final = "device-events-asked-for"
@@ -35,13 +37,21 @@ def store(body: Mapping[str, Any]) -> bool:
         enrollment_id=report.enrollment_id,
         happened_at=report.happened_at,
         received_at=now,
-        body=body,
+        body=body if report.topic in PAYLOADS_READ else _without_payload(body),
     )
     known = DeviceEvent.objects.filter(event_id=report.event_id)
     if known.exists():
         return False
     DeviceEvent.objects.bulk_create([event], ignore_conflicts=True)
     return True
+
+
+def _without_payload(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a body as it came, but for what the device itself sent."""
+    return {
+        name: {key: value for key, value in told.items() if key != "raw_payload"} if isinstance(told, Mapping) else told
+        for name, told in body.items()
+    }
 
 
 def ask_for_application() -> bool:

@@ -10,8 +10,9 @@ from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
-from catalog.models import CatalogSettings
+from catalog.models import CatalogSettings, DeviceEvent
 from tests.factories import (
     ContentTokenFactory,
     DeviceFactory,
@@ -54,6 +55,15 @@ def test_not_even_the_sealed_secret_can_be_asked_for_letter_by_letter(staff: Cli
 def test_nor_by_way_of_another_table(staff: Client, lookup: str) -> None:
     answer = staff.get(reverse("admin:tokens_syncrun_changelist"), {lookup: "g"})
     assert answer.status_code == 400
+
+
+def test_what_devices_sent_is_not_shown(staff: Client) -> None:
+    now = timezone.now()
+    event = DeviceEvent.objects.create(event_id="1", topic="mdm.Connect", happened_at=now, body={"told": "a-secret"})
+    page = staff.get(reverse("admin:catalog_deviceevent_change", args=[event.pk]))
+    assert page.status_code == 200
+    assert "a-secret" not in page.content.decode()
+    assert staff.get(reverse("admin:catalog_deviceevent_changelist"), {"body__told": "a"}).status_code == 400
 
 
 def test_what_only_the_portal_writes_cannot_be_changed_here(staff: Client) -> None:

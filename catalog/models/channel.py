@@ -93,7 +93,7 @@ class DeviceEventQuerySet(WorkQuerySet["DeviceEvent"]):
 
 
 class DeviceEvent(Work):
-    """Something the MDM server told us: stored as it came, once, and applied by a worker, whatever the order."""
+    """Something the MDM server told us: stored once, without what nobody reads, and applied in whatever order."""
 
     event_id = models.CharField(max_length=100, unique=True)
     topic = models.CharField(max_length=40)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from structlog.testing import capture_logs
 
 from catalog.models import Command, DeviceEvent
@@ -81,6 +82,15 @@ def test_an_event_is_stored_as_it_came_and_answered_with_200() -> None:
     stored = DeviceEvent.objects.get()
     assert stored.body == json.loads(BODY)
     assert (stored.topic, stored.enrollment_id, stored.state) == ("mdm.Authenticate", "A", "waiting")
+
+
+@pytest.mark.parametrize("topic", ["TokenUpdate", "SetBootstrapToken", "GetBootstrapToken", "SomethingNew"])
+def test_what_unlocks_or_wakes_a_device_is_not_kept(topic: str) -> None:
+    secrets = {"UnlockToken": b"u", "Token": b"t", "PushMagic": "m", "BootstrapToken": b"b"}
+    body = event(topic, "A", secrets, at=timezone.now())
+    assert post(encoded(body)).status_code == 200
+    del body["checkin_event"]["raw_payload"]
+    assert DeviceEvent.objects.get().body == body
 
 
 def test_an_event_that_comes_twice_is_stored_once_and_answered_twice() -> None:
