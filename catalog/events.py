@@ -12,6 +12,7 @@ from django.db import IntegrityError, OperationalError, transaction
 from django.utils import timezone
 
 from catalog import reconciling
+from catalog.commands import EVENTS_KEPT
 from catalog.enrollments import take_in
 from catalog.mdm import Report, Topic, Unreadable, read
 from catalog.models import DeviceEvent
@@ -28,9 +29,15 @@ _ASKED_FOR: Final = "device-events-asked-for"
 
 
 def store(body: Mapping[str, Any]) -> bool:
-    """Keep an event to be applied, and return whether it is new; raises Unreadable."""
+    """Keep an event to be applied, and return whether it is new; raises Unreadable.
+
+    One from before the oldest that is kept is left: nobody can tell any more whether it was told and applied already.
+    """
     now = timezone.now()
     report = read(body, now)
+    if report.happened_at < now - EVENTS_KEPT:
+        log.warning("mdm_event_left", why="It is too old.", event_id=report.event_id, happened_at=report.happened_at)
+        return False
     event = DeviceEvent(
         event_id=report.event_id,
         topic=report.topic,

@@ -21,7 +21,7 @@ from vppportal.simulator import Simulator
 from vppportal.work import OPEN_STATES
 
 KEY = "a webhook key of the tests"
-START = datetime(2026, 3, 1, 8, tzinfo=UTC)
+START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
 
 
 def event(

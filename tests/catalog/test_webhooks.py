@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 from structlog.testing import capture_logs
 
+from catalog.commands import EVENTS_KEPT
 from catalog.models import Command, DeviceEvent
 from tests.channel import KEY, apply, authenticate, encoded, event, post
 from tests.deliveries import deliver, run, taken
+from tests.factories import DeviceFactory
 from vppportal.groups.models import Device
 
 pytestmark = pytest.mark.django_db
 RECORDED = json.loads((Path(__file__).parents[1] / "data/nanomdm/webhooks.json").read_text())
+RECORDED_AT = datetime(2026, 11, 22, 18, tzinfo=UTC)
 BODY = encoded(authenticate("A", "C1"))
 
 
@@ -38,6 +43,7 @@ def replay(number: int, change: Any = None) -> Any:
     )
 
 
+@time_machine.travel(RECORDED_AT)
 def test_what_was_recorded_is_taken_bit_by_bit_and_applied(settings: Any) -> None:
     settings.NANOMDM_WEBHOOK_KEY = RECORDED["hmac_key"]
     assert [replay(number).status_code for number in range(12)] == [200] * 12
@@ -82,6 +88,23 @@ def test_an_event_is_stored_as_it_came_and_answered_with_200() -> None:
     stored = DeviceEvent.objects.get()
     assert stored.body == json.loads(BODY)
     assert (stored.topic, stored.enrollment_id, stored.state) == ("mdm.Authenticate", "A", "waiting")
+
+
+def test_an_event_recorded_long_ago_is_left() -> None:
+    """Its row is forgotten, so it would be taken for a new one: an old end would part a device from its apps."""
+    device = DeviceFactory(enrollment_id="A", enrolled_at=timezone.now() - timedelta(days=30))
+    old = event("CheckOut", "A", at=timezone.now() - EVENTS_KEPT - timedelta(minutes=1))
+    with capture_logs() as logs:
+        assert post(encoded(old)).status_code == 200
+    assert "mdm_event_left" in [line["event"] for line in logs]
+    assert not DeviceEvent.objects.exists()
+    apply()
+    device.refresh_from_db()
+    assert device.is_enrolled
+    assert (
+        post(encoded(event("CheckOut", "A", at=timezone.now() - EVENTS_KEPT + timedelta(minutes=1)))).status_code == 200
+    )
+    assert DeviceEvent.objects.exists()
 
 
 @pytest.mark.parametrize("topic", ["TokenUpdate", "SetBootstrapToken", "GetBootstrapToken", "SomethingNew"])
