@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db.models import Max, Q
+from django.db.models import F, Max, Q, QuerySet
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
@@ -40,6 +40,17 @@ def call_for_letters() -> bool:
         behind = closed.filter(Q(told_until=None) | Q(told_until__lt=newest))
         behind.update(state=WorkState.WAITING, attempt=0, deaths=0, lease_until=None)
     return ApproverLetter.objects.due().exists()
+
+
+def tell_anew(users: QuerySet[User]) -> None:
+    """Have users told of all that waits for them, as they decide on more than before.
+
+    Whoever holds a letter loses it: what it says on its way was gathered before, and must not count as all.
+    """
+    letters = ApproverLetter.objects.filter(user__in=users)
+    letters.update(
+        told_until=None, state=WorkState.WAITING, epoch=F("epoch") + 1, attempt=0, deaths=0, lease_until=None
+    )
 
 
 def send_due() -> bool:

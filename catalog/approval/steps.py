@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import Case, F, Value, When
 from django.utils import timezone
 
+from catalog.approval.approver_letters import tell_anew
 from catalog.approval.approvers import approvers_by_group, hold_steps, pending, with_step
-from catalog.models import MOST_STEPS, App, ApprovalStep, ApproverLetter
+from catalog.models import MOST_STEPS, App, ApprovalStep
 from tokens.many import Keys
 from vppportal.activity.models import Actor, record
 
@@ -65,7 +66,7 @@ def change(step: ApprovalStep, name: str, groups: Iterable[Group], by: Actor) ->
     Who decides at it from now on is told what waits there already.
     """
     with _changing():
-        ApproverLetter.objects.filter(user__groups__in=_new(groups, step)).update(told_until=None)
+        tell_anew(User.objects.filter(groups__in=_new(groups, step)))
         step.name = name
         step.save(update_fields=["name"])
         step.groups.set(groups)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from catalog import tasks
 from catalog.approval import approver_letters, decisions, steps
-from catalog.mailbox import AWAY, FEW_TRIES
+from catalog.mailbox import AWAY, FEW_TRIES, Mailbox
 from catalog.models import App, ApproverLetter
 from tests import deliveries
 from tests.catalog.approval.approvers import approver, only, step
@@ -185,6 +185,7 @@ def test_a_mail_server_that_is_away_is_waited_for(settings: Any) -> None:
     approver()
     AppFactory(pending=True)
     look()
+    assert ApproverLetter.objects.count() == 2
     for letter in ApproverLetter.objects.all():
         assert (letter.state, letter.last_error, letter.told_until) == (WorkState.WAITING, AWAY, None)
         assert letter.next_attempt_at > timezone.now() + timedelta(seconds=30)
@@ -230,3 +231,26 @@ def test_who_comes_to_decide_at_a_step_is_told_what_waits_there_already() -> Non
     look()
     assert [message.to for message in mail.outbox] == [[anna.email], [ben.email]]
     assert "Fieldnote" in mail.outbox[1].body
+
+
+def test_who_comes_to_decide_while_a_letter_is_on_its_way_is_told_what_waits_there_already(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (security, _), (lawyers, ben) = step("Security"), step("Lawyers")
+    at_security, at_lawyers = AppFactory.create_batch(2, pending=True)
+    decisions.approve(only(at_lawyers), User.objects.get(groups__in=security.groups.all()))
+    later(hours=1)
+    send = Mailbox.send
+
+    def change_meanwhile(*args: Any, **fields: Any) -> bool:
+        monkeypatch.undo()
+        steps.change(security, "Security", [*security.groups.all(), *lawyers.groups.all()], None)
+        return send(*args, **fields)
+
+    ApproverLetter.objects.create(user=ben)
+    monkeypatch.setattr(Mailbox, "send", change_meanwhile)
+    tasks.send_approver_letters()
+    look()
+    to_ben = [str(message.body) for message in mail.outbox if message.to == [ben.email]]
+    assert [str(at_security) in body for body in to_ben] == [False, True]
+    assert ApproverLetter.objects.get(user=ben).state == WorkState.DONE
