@@ -33,7 +33,9 @@ def test_every_served_file_is_kept_and_nothing_else(packages: Path, tmp_path: Pa
 
 def test_no_kept_file_asks_for_a_source_map(packages: Path, tmp_path: Path):
     keep_served(packages, tmp_path / "vendor")
-    for path in [*tmp_path.glob("vendor/*.css"), *tmp_path.glob("vendor/*.js")]:
+    paths = [*tmp_path.glob("vendor/*.css"), *tmp_path.glob("vendor/*.js")]
+    assert {path.name for path in paths} == {name for name in SERVED if name.endswith((".css", ".js"))} != set()
+    for path in paths:
         assert path.read_text().strip() == f"content of {path.name}"
 
 

@@ -120,6 +120,7 @@ def test_a_mail_server_that_is_away_is_waited_for(settings: Any) -> None:
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
     letters.write(telling(*ManagedUserFactory.create_batch(2)).pk)
     send()
+    assert Letter.objects.count() == 2
     for letter in Letter.objects.all():
         assert (letter.state, letter.last_error) == (WorkState.WAITING, AWAY)
         assert letter.next_attempt_at > timezone.now() + timedelta(seconds=30)
