@@ -1,7 +1,7 @@
 """Bring an app's installations level with its distributions: plan, store the verdicts, ask Apple, command devices.
 
 Everything here may run twice, or end anywhere: what was not written is planned again. Only what the plan decides is
-written here, and only where the installation is still what the plan saw; what devices answered is written by events.py.
+written here, and only where the installation is still what the plan saw; settling.py writes what devices answered.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def waiting_for(user: User) -> QuerySet[App]:
 
 
 def _is_for(user: User) -> Q:
-    """Return the condition that an app, with its step, waits for this person: `approvals` decides by the same rule."""
+    """Return the condition that an app, with its step, waits for this person: `decisions` decides by the same rule."""
     own = ApprovalStep.objects.filter(groups__in=user.groups.all())
     by_others = ApprovalStep.objects.exclude(pk=Coalesce(OuterRef("step_id"), 0)).exclude(Exists(_given(by=user)))
     several = ApprovalStep.objects.filter(position__gt=1)
