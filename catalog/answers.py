@@ -55,7 +55,6 @@ class Finding:
     is_named: bool = False
     asks_again: bool = False
     may_help_again: bool = False
-    answer_was_lost: bool = False
 
 
 def judge(kind: str, status: str, payload: Mapping[str, Any], *, took_over: bool = False) -> Meaning | None:
@@ -201,7 +200,7 @@ def _found_on_its_way(state: InstallState, listed: str, age: timedelta, is_overd
         return Finding(InstallState.INSTALLING, IN_PROGRESS[listed], asks_again=True)
     if state == InstallState.SENT and is_overdue:
         words = "The device does not have the app, and its answer to the command was lost."
-        return Finding(InstallState.FAILED, words, may_help_again=True, answer_was_lost=True)
+        return Finding(InstallState.FAILED, words, may_help_again=True)
     if age > ABSENT_FOR:
         return Finding(InstallState.FAILED, "The device took the command, but does not have the app.")
     return Finding(asks_again=True)

@@ -67,9 +67,8 @@ class CommandRefused(MdmError):
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """A command is in the device's queue; `pushed` says that the device was woken, `push_error` why it was not."""
+    """A command is in the device's queue; `push_error` says why the device could not be woken."""
 
-    pushed: bool
     push_error: str = ""
 
 
@@ -125,13 +124,12 @@ class MdmClient:
         answer = self._call("PUT", f"/enqueue/{_known(enrollment_id)}", body=body, pushes=self._pushes)
         told = _said(answer, enrollment_id, "command_error")
         if told and _DUPLICATE.search(told):
-            return Queued(pushed=False, push_error="It was in the queue already.")
+            return Queued("It was in the queue already.")
         if told:
             raise _refusal(told)
         if (answer.body or {}).get("command_uuid") != str(command_uuid):
             raise MdmUnavailable(f"The MDM server's answer cannot be understood (HTTP status {answer.status}).")
-        push_error = _said(answer, enrollment_id, "push_error")
-        return Queued(pushed=self._pushes and not push_error, push_error=push_error)
+        return Queued(_said(answer, enrollment_id, "push_error"))
 
     def push(self, enrollment_id: str) -> Queued:
         """Wake a device, so that it asks for its commands; raises MdmUnavailable."""
@@ -139,7 +137,7 @@ class MdmClient:
         push_error = _said(answer, enrollment_id, "push_error")
         if answer.body is None or (answer.status >= 400 and not push_error):
             raise MdmUnavailable(f"The MDM server cannot wake devices (HTTP status {answer.status}).")
-        return Queued(pushed=not push_error, push_error=push_error)
+        return Queued(push_error)
 
     def version(self) -> str:
         """Return the version the server says it has; raises MdmUnavailable."""

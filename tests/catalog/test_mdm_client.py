@@ -65,7 +65,7 @@ def enqueue(client: MdmClient, device: str = DEVICE) -> Queued:
 
 def test_a_command_is_put_as_an_xml_property_list_with_the_key(server: Scripted, client: MdmClient) -> None:
     server.script = [recorded("enqueue InstallApplication nopush")]
-    assert enqueue(client) == Queued(pushed=False)
+    assert enqueue(client) == Queued()
     (asked,) = server.asked
     assert (asked.method, asked.path, asked.query) == ("PUT", f"/v1/enqueue/{DEVICE}", {"nopush": "1"})
     assert base64.b64decode(asked.headers["authorization"].removeprefix("Basic ")) == f"nanomdm:{KEY}".encode()
@@ -79,7 +79,7 @@ def test_a_command_is_put_as_an_xml_property_list_with_the_key(server: Scripted,
 def test_base_path_and_user_can_be_others(server: Scripted) -> None:
     server.script = [recorded("enqueue InstallApplication nopush")]
     with MdmClient(server.url, Secret(KEY), user="nanohub", path="/api/v1/nanomdm") as other:
-        assert enqueue(other).pushed
+        assert enqueue(other) == Queued()
     (asked,) = server.asked
     assert asked.path == f"/api/v1/nanomdm/enqueue/{DEVICE}"
     assert asked.query == {}
@@ -105,7 +105,7 @@ def test_an_error_under_the_device_counts_as_one_at_the_top(server: Scripted, cl
 def test_a_command_that_is_there_already_is_queued(server: Scripted, client: MdmClient, error: str) -> None:
     there = recorded("enqueue same CommandUUID again")
     server.script = [Reply({**there.json, "command_error": error or there.json["command_error"]}, status=500)]
-    assert enqueue(client).pushed is False
+    assert "in the queue already" in enqueue(client).push_error
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_a_push_says_why_nobody_was_woken(server: Scripted, client: MdmClient) -
     server.script = [recorded("push only, no push certificate"), recorded("push to id never seen"), Reply({})]
     assert "push cert" in client.push(DEVICE).push_error
     assert client.push("99999999-0000-4000-8000-000000000099").push_error == "push data missing for id"
-    assert client.push(DEVICE).pushed
+    assert client.push(DEVICE) == Queued()
 
 
 def test_the_version_is_asked_for_without_the_key(server: Scripted, client: MdmClient) -> None:

@@ -94,7 +94,6 @@ def store_item(key: str, row: Body, origins: set[tuple[str, str, int]]) -> Store
         minimum_os=text(row.get("minimumOSVersion"), 20),
         price=_price(offer.get("price")),
         price_formatted=text(offer.get("priceFormatted"), 40),
-        currency=text(offer.get("currencyCode"), 3),
         release_notes=text(notes, 10_000),
         released_on=_day(row.get("releaseDate")),
         version_released_on=_written_out(row.get("latestVersionReleaseDate")),

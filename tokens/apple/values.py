@@ -192,7 +192,6 @@ class StoreItem:
     minimum_os: str = ""
     price: Decimal | None = None
     price_formatted: str = ""
-    currency: str = ""
     release_notes: str = ""
     released_on: date | None = None
     version_released_on: date | None = None
