@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from catalog.audience import CHOSEN, EXCLUDED
 from catalog.models import Distribution, LicenseKind, When
-from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, PickField
+from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, PickField, is_searching
 
 LICENSES = [
     (
@@ -77,8 +77,8 @@ class DistributeForm(forms.ModelForm):  # type: ignore[type-arg]  # generic to t
 
     @property
     def is_searching(self) -> bool:
-        """Was only a picker's search button pressed?"""
-        return "search_choices" in self.data
+        """Was the form sent to search in a picker only?"""
+        return is_searching(self.data)
 
     @property
     def chosen(self) -> list[forms.BoundField]:

@@ -20,7 +20,7 @@ from tokens import vpptoken
 from tokens.models import NAME_TAKEN, ContentToken
 from tokens.registration import Refused
 from tokens.vpptoken import BadTokenFile, VppToken
-from vppportal.groups.picker import GroupsField
+from vppportal.groups.picker import GroupsField, is_searching
 
 
 class TokenFileField(forms.FileField):
@@ -107,7 +107,7 @@ class TokenForm(forms.ModelForm):
         """Return the layout: the three tabs of the reference."""
         helper = FormHelper(self)
         helper.form_tag, helper.disable_csrf = False, True
-        helper.form_show_errors = "search_choices" not in self.data
+        helper.form_show_errors = not is_searching(self.data)
         helper.layout = Layout(
             *self.hidden(),
             TabHolder(

@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from tokens.by_hand import Choice
 from tokens.models import Asset, Quota
-from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, PickField
+from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, PickField, is_searching
 
 CHOSEN = ("groups", "people", "devices")
 
@@ -36,8 +36,8 @@ class ChooseForm(forms.Form):
 
     @property
     def is_searching(self) -> bool:
-        """Was only a picker's search button pressed?"""
-        return "search_choices" in self.data
+        """Was the form sent to search in a picker only?"""
+        return is_searching(self.data)
 
     def clean(self) -> dict[str, Any]:
         """Return who was chosen; nobody is an error."""
@@ -99,8 +99,8 @@ class QuotaForm(LimitForm):
 
     @property
     def is_searching(self) -> bool:
-        """Was only a picker's search button pressed?"""
-        return "search_choices" in self.data
+        """Was the form sent to search in a picker only?"""
+        return is_searching(self.data)
 
     def clean_groups(self) -> Any:
         """Return the groups; one that has a quota already is an error."""

@@ -27,6 +27,7 @@ from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun
 from tokens.policies import POLICY_FIELDS
 from tokens.registration import Refused
 from tokens.tables import TokenFilter, TokenTable, token_rows
+from vppportal.groups.picker import is_searching
 from vppportal.lists import Empty, Listed
 from vppportal.work import nudge
 
@@ -59,7 +60,7 @@ def token_add(request: HttpRequest) -> HttpResponse:
         return render(request, template, {"form": AddTokenForm()})
     form = AddTokenForm(request.POST, request.FILES)
     token = _sent_before(request.POST.get("submission", ""))
-    if token is None and "search_choices" not in request.POST and form.is_valid():
+    if token is None and not is_searching(request.POST) and form.is_valid():
         token = _register(form, by=cast(User, request.user))
     if token is None:
         return render(request, template, {"form": form}, status=422)
@@ -76,7 +77,7 @@ def token_edit(request: HttpRequest, pk: int) -> HttpResponse:
     context: dict[str, Any] = {"token": token, "form": form}
     if data is None:
         return render(request, "tokens/edit.html", context)
-    if "search_choices" not in data and form.is_valid():
+    if not is_searching(data) and form.is_valid():
         if _edit(token, form, by=cast(User, request.user)):
             messages.success(request, _saved(token, form))
             return redirect(token)

@@ -32,6 +32,13 @@
   });
   window.addEventListener("pageshow", () => all("form[data-sent]").forEach((form) => delete form.dataset.sent));
 
+  // Enter in a picker's search field searches; elsewhere it presses the form's own button.
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing || !event.target.matches(".picker input[type=search]")) return;
+    event.preventDefault();
+    htmx.trigger(event.target, "search");
+  });
+
   // Bulk selection: the bar shows how many rows are ticked, and offers all that match once the page is ticked.
   const count = (list) => {
     const boxes = all("input[name=selected]", list);

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import ConsoleMessage, Page, expect
+from pytest_playwright import CreateContextCallback
 
 from tests.portal import ADMINISTRATOR, PASSWORD, Portal
 from tests.processes import Simulator
@@ -110,3 +111,51 @@ def test_every_page_is_accessible_wide_and_narrow(
             assert problems.violations_count == 0, f"{address} at {width}: {problems.generate_report()}"
             is_too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
             assert not is_too_wide, f"{address} at {width} px scrolls sideways"
+
+
+def test_enter_stores_a_form_and_in_a_search_field_searches(
+    page: Page, portal: Portal, simulator: Simulator, complaints: list[str], new_context: CreateContextCallback
+) -> None:
+    sign_in(page, portal)
+    for name in ("Sales", "Support"):
+        page.goto(f"{portal.url}/groups/add/")
+        page.fill("input[name=name]", name)
+        page.keyboard.press("Enter")
+        page.wait_for_url(re.compile(r"/groups/\d+/"))
+
+    page.goto(f"{portal.url}/people/add/")
+    page.fill("input[name=email]", "ada@company.example")
+    page.fill("input[name=groups_search]", "supp")
+    page.keyboard.press("Enter")
+    expect(page.locator("#groups-choices")).not_to_contain_text("Sales")
+    expect(page.locator("#groups-choices")).to_contain_text("Support")
+    expect(page).to_have_url(f"{portal.url}/people/add/")
+    page.fill("input[name=name]", "Ada")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/people/\d+/"))
+
+    open_window(page, portal)
+    window = page.get_by_role("dialog")
+    window.locator("input[name=name]").press("Enter")
+    expect(window).to_contain_text("Choose the token file.")
+    window.locator("input[name=token_file]").set_input_files(simulator.sample("business"))
+    window.locator("select[name=region]").select_option("US")
+    window.locator("input[name=name]").fill("Headquarters")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/tokens/\d+/"))
+    page.get_by_role("link", name="Edit").first.click()
+    page.fill("input[name=name]", "Head office")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/tokens/\d+/$"))
+    expect(page.locator("main")).to_contain_text("“Head office” is saved.")
+
+    plain = new_context(java_script_enabled=False, storage_state=page.context.storage_state()).new_page()
+    plain.goto(f"{portal.url}/people/add/")
+    plain.fill("input[name=email]", "grace@company.example")
+    plain.fill("input[name=groups_search]", "supp")
+    plain.keyboard.press("Enter")
+    expect(plain.locator("#groups-choices")).not_to_contain_text("Sales")
+    expect(plain.locator("input[name=email]")).to_have_value("grace@company.example")
+    plain.fill("input[name=name]", "Grace")
+    plain.keyboard.press("Enter")
+    plain.wait_for_url(re.compile(r"/people/\d+/"))

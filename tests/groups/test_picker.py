@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -47,6 +48,21 @@ def test_devices_are_found_by_serial_number_and_owner() -> None:
     assert 'name="excluded_devices"' in page
 
 
+def test_enter_stores_the_form_and_in_a_search_field_searches() -> None:
+    browser = sign_in()
+    page = browser.get("/people/add/").content.decode()
+    buttons = re.findall(r'<button type="submit"[^>]*>', page.partition("form-page")[2])
+    assert 'name="entered"' in buttons[0]
+    UserGroupFactory(name="Sales")
+    typed = {"name": "Ada", "email": "ada@x.example", "is_active": "on", "entered": "yes", "groups_searched": ""}
+    page = browser.post("/people/add/", {**typed, "groups_search": "sal"}).content.decode()
+    assert "Sales" in page
+    assert not ManagedUser.objects.exists()
+    assert '<input type="hidden" name="groups_searched" value="sal">' in page
+    browser.post("/people/add/", {**typed, "groups_search": "sal", "groups_searched": "sal"})
+    assert ManagedUser.objects.exists()
+
+
 def test_choosing_among_300_people_costs_no_more_than_among_3() -> None:
     ManagedUserFactory.create_batch(3)
     browser = sign_in("Viewer")
@@ -57,7 +73,7 @@ def test_choosing_among_300_people_costs_no_more_than_among_3() -> None:
         page = browser.get("/people/choices/", {"name": "people"}).content.decode()
     assert len(many) - len(few) <= 1  # how many there are in all
     assert "The first 20 of 300 people" in page
-    assert page.count("<input") == 20
+    assert page.count('type="checkbox"') == 20
 
 
 @pytest.mark.parametrize("key", NONSENSE)

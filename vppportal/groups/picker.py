@@ -5,7 +5,7 @@ Ticking is choosing and unticking is removing, so it works without scripts; with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,18 @@ class Kind:
             "matching": len(offered) if len(offered) < OFFERED else matches.count(),
             "search": search,
         }
+
+
+def is_searching(data: Mapping[str, Any]) -> bool:
+    """Return whether a form was sent to search in a picker only: by its button, or by Enter after typing there.
+
+    Enter presses the form's first button wherever the cursor is. Only what is typed in a search field, and not what the
+    boxes below it show, then tells a search from the wish to store the form.
+    """
+    if "search_choices" in data or "entered" not in data:
+        return "search_choices" in data
+    searches = [name for name in data if name.endswith("_searched")]
+    return any(data[name] != data.get(name.removesuffix("ed"), "") for name in searches)
 
 
 def _who_is_in(groups: Sequence[UserGroup]) -> dict[int, str]:

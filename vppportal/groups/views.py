@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET
 from vppportal.groups.changes import keep, remove
 from vppportal.groups.forms import DeviceForm, GroupForm, PersonForm
 from vppportal.groups.models import Device, ManagedUser, UserGroup
-from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, Kind
+from vppportal.groups.picker import DEVICES, GROUPS, PEOPLE, Kind, is_searching
 from vppportal.groups.tables import (
     DeviceFilter,
     DeviceTable,
@@ -184,7 +184,7 @@ def _choices(request: HttpRequest, kind: Kind) -> HttpResponse:
 
 
 def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Row | str) -> HttpResponse:
-    if request.method == "POST" and "search_choices" not in request.POST and form.is_valid():
+    if request.method == "POST" and not is_searching(request.POST) and form.is_valid():
         row = keep(form, request.user)
         if row is not None:
             messages.success(request, f"“{row}” is saved.")
