@@ -19,7 +19,7 @@ from catalog.models import ADDABLE_BY_HAND, Outcome
 from catalog.rows import addition_rows
 from catalog.tables import AdditionFilter, AdditionTable
 from tokens import removal
-from tokens.diagnosis import diagnose
+from tokens.diagnosis import diagnose, not_asked
 from tokens.models import Asset, ContentToken, SyncRun
 from tokens.tasks import look_up_listings, purge_token
 from vppportal.lists import Bulk, Empty, Listed, selected
@@ -72,10 +72,12 @@ def token_progress(request: HttpRequest, pk: int) -> HttpResponse:
 def token_retry(request: HttpRequest, pk: int) -> HttpResponse:
     """Look failed apps up again: the one named in the form, or all."""
     token = get_object_or_404(ContentToken.objects.kept(), pk=pk)
+    if not token.is_usable:
+        messages.error(request, not_asked(token))
+        return redirect(token)
     one = request.POST.get("adam_id")
     retried = additions.retry(token, cast(User, request.user), [one] if one else None)
-    if token.is_usable:
-        nudge(look_up_listings, token.pk)
+    nudge(look_up_listings, token.pk)
     messages.info(request, f"{number(retried, 'app', 'apps')} will be looked up again.")
     return redirect(token)
 

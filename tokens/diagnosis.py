@@ -22,6 +22,11 @@ class Diagnosis:
     number: int | None
 
 
+def not_asked(token: ContentToken) -> str:
+    """Return why Apple is not asked with a token it refuses, and what to do, in two sentences."""
+    return f"Apple does not accept “{token}” at the moment. Renew it first."
+
+
 def status_of(error: AppleError) -> TokenStatus:
     """Return the token status that an error of Apple means; the states are never shown one as another."""
     if isinstance(error, ClaimedElsewhere):

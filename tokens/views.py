@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
 from tokens import registration, tasks
-from tokens.diagnosis import diagnose
+from tokens.diagnosis import diagnose, not_asked
 from tokens.forms import AddTokenForm, EditTokenForm, RenewTokenForm
 from tokens.models import NAME_TAKEN, ContentToken, SyncReason, SyncRun
 from tokens.policies import POLICY_FIELDS
@@ -108,7 +108,7 @@ def token_sync(request: HttpRequest, pk: int) -> HttpResponse:
         run = registration.ask_for_sync(token, SyncReason.MANUAL, cast(User, request.user))
         nudge(tasks.sync_token, run.pk)
     else:
-        messages.error(request, f"Apple does not accept “{token}” at the moment. Renew it first.")
+        messages.error(request, not_asked(token))
     return redirect(token)
 
 

@@ -166,6 +166,17 @@ def test_one_failed_app_is_retried_or_all(manager: Client, token: ContentToken) 
     assert set(Addition.objects.filter(outcome=Outcome.WAITING)) == {first, second, third}
 
 
+def test_no_app_is_looked_up_again_with_a_token_apple_refuses(manager: Client) -> None:
+    token = ContentTokenFactory(revoked=True, name="Old")
+    failed = AdditionFactory(token=token, not_found=True)
+    page = details(manager, token).content.decode()
+    assert "Retry" not in page
+    for form in ({"adam_id": failed.adam_id}, {}):
+        answer = manager.post(f"/tokens/{token.pk}/retry/", form, follow=True)
+        assert "Apple does not accept “Old” at the moment. Renew it first." in answer.content.decode()
+        assert list(Addition.objects.filter(outcome=Outcome.NOT_FOUND)) == [failed]
+
+
 def test_selected_apps_are_added_by_hand(manager: Client, token: ContentToken) -> None:
     for name in ("One", "Two"):
         listing = ListingFactory(mac=True, name=name)
