@@ -32,6 +32,7 @@ def add(token: ContentToken) -> int:
             return 0
         _enroll(now)
         _found_after_all(now).update(outcome=Outcome.WAITING, settled_at=None)
+        _for_phones_by_now(now).update(outcome=Outcome.WAITING)
         _follow_switch(now)
         _follow_region(now)
     return sum(_settle(now, batch) for batch in _waiting(now))
@@ -52,6 +53,7 @@ def tokens_with_work() -> list[int]:
             Exists(unenrolled)
             | Exists(of_token.filter(outcome=Outcome.WAITING).filter(Exists(answered)))
             | Exists(of_token.filter(outcome=Outcome.NOT_FOUND).filter(Exists(found)))
+            | Exists(of_token.filter(outcome=Outcome.MAC_ONLY).filter(Exists(_on_phones())))
             | Q(Exists(of_token.filter(outcome=Outcome.SWITCHED_OFF)), add_apps_automatically=True)
             | Q(waiting, add_apps_automatically=False)
         )
@@ -122,6 +124,17 @@ def _found_after_all(token: ContentToken) -> QuerySet[Addition]:
     """Return the additions that failed, and of which the store of the token's region knows by now."""
     found = _found(token.region).filter(adam_id=OuterRef("adam_id"))
     return token.additions.filter(outcome=Outcome.NOT_FOUND).filter(Exists(found))
+
+
+def _for_phones_by_now(token: ContentToken) -> QuerySet[Addition]:
+    """Return the additions that were for Macs only, of apps that iPhones or iPads run by now."""
+    return token.additions.filter(outcome=Outcome.MAC_ONLY).filter(Exists(_on_phones()))
+
+
+def _on_phones() -> QuerySet[Asset]:
+    """What an addition's token owns of its app, where iPhones or iPads run it."""
+    own = Asset.objects.filter(token=OuterRef("token"), adam_id=OuterRef("adam_id"), gone_at=None)
+    return own.filter(platforms__contains="iOS")
 
 
 def _follow_switch(token: ContentToken) -> None:

@@ -15,7 +15,7 @@ from catalog.models import Addition, App, Outcome
 from tests.catalog.stock import outcomes, owner, store_has, store_lacks
 from tests.factories import AssetFactory, UserFactory
 from tokens import removal
-from tokens.models import ContentToken, Listing, ListingOutcome
+from tokens.models import Asset, ContentToken, Listing, ListingOutcome
 from vppportal.activity.models import Entry
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +42,23 @@ def test_what_waits_when_automatic_adding_is_switched_off_is_not_added() -> None
     additions.add(ContentToken.objects.get())
     assert outcomes(token) == {"1": Outcome.SWITCHED_OFF}
     assert additions.tokens_with_work() == []
+
+
+@pytest.mark.parametrize(
+    ("is_automatic", "outcome"), [(True, Outcome.ADDED), (False, Outcome.SWITCHED_OFF)], ids=["automatic", "by hand"]
+)
+def test_an_app_for_macs_is_added_once_it_is_for_phones_too(is_automatic: bool, outcome: Outcome) -> None:
+    token = owner("1", kind="mac", add_apps_automatically=is_automatic)
+    store_has("1", "2")
+    AssetFactory(token=token, adam_id="2", mac=True)
+    AssetFactory(adam_id="2", platforms="iOS,macOS")
+    additions.add(token)
+    assert token.pk not in additions.tokens_with_work()
+    Asset.objects.filter(adam_id="1").update(platforms="iOS,macOS")
+    assert token.pk in additions.tokens_with_work()
+    additions.add(token)
+    assert outcomes(token) == {"1": outcome, "2": Outcome.MAC_ONLY}
+    assert token.pk not in additions.tokens_with_work()
 
 
 @pytest.mark.parametrize("choice", [{"add_apps_automatically": False}, {"region": "DE"}, {"block_backup": True}])
