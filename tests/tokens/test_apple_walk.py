@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import structlog
+from structlog.testing import capture_logs
 
 from tests.processes import eventually
 from tests.tokens.scripted import Asked, Reply
@@ -55,6 +57,16 @@ def test_all_pages_come_in_order_and_the_walk_is_clean(client, apple):
     serials = [item.serial_number for page in walk for item in page.items]
     assert serials == [f"P{index}N{number}" for index in range(40) for number in range(2)]
     assert (walk.is_clean, walk.first_version, walk.total_pages, walk.rows) == (True, "v1", 40, 80)
+
+
+def test_the_log_of_every_page_names_the_task_that_asked_for_it(client, apple):
+    apple.script = book(10)
+    with (
+        structlog.contextvars.bound_contextvars(task_id="abc-123"),
+        capture_logs(processors=[structlog.contextvars.merge_contextvars]) as logs,
+    ):
+        walked(client)
+    assert [line["task_id"] for line in logs if line["event"] == "apple_call"] == ["abc-123"] * 10
 
 
 def test_the_first_page_is_asked_for_without_an_index_and_each_page_once(client, apple):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, replace
 from functools import cached_property, partial
 from types import TracebackType
@@ -229,7 +230,11 @@ class AppleClient:
             paged = {**params, "pageIndex": str(index)} if index else params
             return self._get(path, partial(rows.page, asked=index, readers=readers), paged)
 
-        return walk_pages(fetch, lambda index: self._pool.submit(fetch, index))
+        def begin(index: int) -> Future[Page[T]]:
+            # The log of what another thread asks names the same request or task as the caller's.
+            return self._pool.submit(contextvars.copy_context().run, fetch, index)
+
+        return walk_pages(fetch, begin)
 
     def _get(self, path: str, parse: parsing.Parser[R], params: Mapping[str, str] | None = None) -> R:
         ask = Ask(f"GET {path}", self._url(path), parse, self._bearer, params or {}, inspect=self._inspect)
