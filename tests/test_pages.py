@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from typing import Any
 
@@ -99,6 +100,7 @@ LISTS = (
     "imports",
     "activity",
 )
+OF_A_TOKEN = ("token", "token-licenses", "token-people", "token-operations", "asset-holders")
 CEILING = 14
 OF_A_FORM = {"distribution-preview", "distribution-start", "distribution-discard"}
 
@@ -223,6 +225,17 @@ def test_a_list_of_300_rows_costs_no_more_queries_than_one_of_3(name: str) -> No
     with CaptureQueriesContext(connection) as many:
         browser.get(reverse(name), {"per_page": "100"})
     assert len(many) == len(few) <= CEILING
+
+
+@pytest.mark.parametrize("name", [*LISTS, *OF_A_TOKEN])
+def test_a_file_names_its_columns_as_the_screen_does(name: str, address: Any) -> None:
+    browser = sign_in("Token manager")
+    url = address(name)
+    table = browser.get(url).context["list"].table
+    shown = [str(column.header) for column in table.columns if not column.column.exclude_from_export]
+    lines = browser.get(url, {"export": "csv"}).getvalue().decode("utf-8-sig").splitlines()
+    named = next(csv.reader(lines))
+    assert [name for name in shown if name not in named] == []
 
 
 @pytest.mark.parametrize("path", ["/nothing-here/", "/tokens/999/", "/catalog/999/"])

@@ -218,7 +218,7 @@ class Listed:
         found = self.table.data.data
         rows = found.iterator(chunk_size=CHUNK) if isinstance(found, QuerySet) else iter(found)
         # Without its mark Excel takes the file for Latin-1.
-        yield "\ufeff" + writer.writerow(next(iter(self._table([]).as_values())))
+        yield "\ufeff" + writer.writerow(next(iter(self.table.as_values())))
         while chunk := list(islice(rows, CHUNK)):
             if self.fetch:
                 self.fetch(chunk)
