@@ -16,7 +16,7 @@ endif
 help:
 	@echo "make run      the whole portal on this machine, a simulator standing in for Apple (LIVE=1: Apple itself; PORT=8001)"
 	@echo "make test     every test, on SQLite and on PostgreSQL (ARGS='tests/test_run.py -k port': these only, on SQLite)"
-	@echo "make check    lint, types, templates, migrations, deployment settings"
+	@echo "make check    lint, types, templates, migrations, deployment settings, imports between layers, who may open which page"
 	@echo "make bench    benchmarks"
 	@echo "make format   put the code into its shape"
 	@echo "make lock     resolve the dependencies of pyproject.toml anew"
@@ -49,6 +49,7 @@ check: .venv/requirements-dev.installed .assets/fetched
 	@$(VENV) manage.py check --fail-level WARNING
 	@$(VENV) manage.py makemigrations --check --dry-run
 	@$(VENV) -m tests.production $(VENV) manage.py check --deploy --fail-level WARNING
+	@$(VENV) -m pytest --quiet tests/test_layers.py tests/test_pages.py
 
 bench: .venv/requirements-dev.installed
 	@$(VENV) -m tests.postgres $(VENV) -m pytest tests/benchmarks -m bench -s $(ARGS)
