@@ -18,6 +18,7 @@ from catalog.models import (
     DeviceEvent,
     Distribution,
     Installation,
+    Letter,
     Reconciliation,
     Rollout,
     UpdateWindow,
@@ -68,6 +69,15 @@ class DistributionAdmin(ReadOnlyAdmin):
     list_filter = ["state", "when", "license_kind"]
     list_select_related = ["app__listing", "created_by"]
     search_fields = ["app__listing__name", "=app__adam_id"]
+
+
+@admin.register(Letter)
+class LetterAdmin(ReadOnlyAdmin):
+    list_display = ["distribution", "person", "state", "sent_at", "next_attempt_at", "last_error"]
+    list_filter = ["state"]
+    list_select_related = ["distribution__app__listing", "person"]
+    search_fields = ["person__email", "person__name", "last_error"]
+    show_full_result_count = False
 
 
 @admin.register(Installation)

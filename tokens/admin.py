@@ -9,6 +9,7 @@ from tokens.models import (
     Assignment,
     ClientUser,
     ContentToken,
+    Invitation,
     Listing,
     ListingVersion,
     Notification,
@@ -123,6 +124,15 @@ class ClientUserAdmin(ReadOnlyAdmin):
     list_filter = ["status"]
     list_select_related = ["token"]
     search_fields = ["=client_user_id", "email"]
+    show_full_result_count = False
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnlyAdmin):
+    list_display = ["client_user", "state", "attempt", "next_attempt_at", "last_error"]
+    list_filter = ["state"]
+    list_select_related = ["client_user"]
+    search_fields = ["=client_user__client_user_id", "client_user__email", "last_error"]
     show_full_result_count = False
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
-from vppportal.groups.models import Device, Import, ManagedUser, UserGroup
+from vppportal.groups.models import Device, Import, ImportedRow, ImportFile, ManagedUser, UserGroup
 from vppportal.readonly import ReadOnlyAdmin
 
 
@@ -35,3 +37,23 @@ class ImportAdmin(ReadOnlyAdmin):
     list_filter = ["kind", "phase", "state"]
     list_select_related = ["requested_by"]
     search_fields = ["file_name"]
+
+
+@admin.register(ImportFile)
+class ImportFileAdmin(ReadOnlyAdmin):
+    list_display = ["job"]
+    list_select_related = ["job"]
+    exclude = ["content"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImportFile]:
+        """Return the rows without what is in the files."""
+        return super().get_queryset(request).defer("content")
+
+
+@admin.register(ImportedRow)
+class ImportedRowAdmin(ReadOnlyAdmin):
+    list_display = ["job", "line", "outcome", "key"]
+    list_filter = ["outcome"]
+    list_select_related = ["job"]
+    search_fields = ["=key", "job__file_name"]
+    show_full_result_count = False
