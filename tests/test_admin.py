@@ -136,6 +136,25 @@ def test_a_superuser_makes_accounts() -> None:
     assert browser.get(reverse("admin:auth_group_changelist")).status_code == 200
 
 
+def test_while_a_simulator_stands_in_for_apple_the_admin_says_so_once_a_page(staff: Client, settings: Any) -> None:
+    token = ContentTokenFactory()
+    pages = [
+        reverse("admin:index"),
+        reverse("admin:app_list", args=["tokens"]),
+        reverse("admin:tokens_contenttoken_changelist"),
+        reverse("admin:tokens_contenttoken_change", args=[token.pk]),
+        reverse("admin:groups_device_add"),
+        reverse("admin:groups_device_add") + "?_popup=1",
+        reverse("admin:password_change"),
+    ]
+    for is_simulated in (False, True):
+        settings.SIMULATED = is_simulated
+        for address in pages:
+            page = staff.get(address).content.decode()
+            assert page.count("A simulator stands in for Apple") == is_simulated, address
+            assert 'rel="icon"' in page
+
+
 def test_the_admins_own_sign_in_leads_to_the_one_with_limits() -> None:
     answer = Client().post("/admin/login/", {"username": "a", "password": "b"})
     assert answer.status_code == 302
