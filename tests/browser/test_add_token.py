@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,7 @@ PAGES = [
     "/activity/",
     "/tokens/add/",
 ]
+PAGES_OF_A_TOKEN = ["/tokens/1/", "/tokens/1/licenses/", "/tokens/1/people/", "/tokens/1/edit/"]
 
 
 @pytest.fixture
@@ -55,6 +57,13 @@ def sign_in(page: Page, portal: Portal) -> None:
     page.fill("input[name=password]", PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url(f"{portal.url}/")
+
+
+def add_token(portal: Portal, simulator: Simulator, sample: str) -> None:
+    form = {"name": sample.title(), "region": "US", "submission": str(uuid.uuid4()), "add_apps_automatically": "on"}
+    with simulator.sample(sample).open("rb") as file:
+        answer = portal.post(portal.sign_in(), "/tokens/add/", form, files={"token_file": file})
+    assert "Its apps arrive below" in answer.text
 
 
 def open_window(page: Page, portal: Portal) -> None:
@@ -102,15 +111,22 @@ def test_an_administrator_adds_a_token_and_watches_its_apps_arrive(
 def test_every_page_is_accessible_wide_and_narrow(
     page: Page, portal: Portal, simulator: Simulator, complaints: list[str]
 ) -> None:
+    add_token(portal, simulator, "business")
+    add_token(portal, simulator, "large")
     sign_in(page, portal)
+    page.goto(f"{portal.url}/catalog/")
+    expect(page.locator("td.named").first).to_be_visible(timeout=60_000)
     for width, height in ((1280, 900), (390, 844)):
         page.set_viewport_size({"width": width, "height": height})
-        for address in PAGES:
+        for address in (*PAGES, *PAGES_OF_A_TOKEN):
             page.goto(f"{portal.url}{address}")
             problems = Axe().run(page)
             assert problems.violations_count == 0, f"{address} at {width}: {problems.generate_report()}"
             is_too_wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
             assert not is_too_wide, f"{address} at {width} px scrolls sideways"
+            lists = page.locator("#list .table-responsive")
+            lacking = lists.evaluate_all("lists => lists.map(list => list.scrollWidth - list.clientWidth)")
+            assert not any(lacking), f"the list of {address} at {width} px lacks {lacking} px"
 
 
 def test_enter_stores_a_form_and_in_a_search_field_searches(

@@ -133,7 +133,8 @@ def test_the_list_shows_licenses_without_the_unlimited_ones(manager: Client) -> 
     page = manager.get("/tokens/").content.decode()
     assert "1,000" in page
     assert "and unlimited ones" in page
-    assert "100 assigned, 900 available" in page
+    assert "100 assigned," in page
+    assert "900 available" in page
 
 
 def test_a_revoked_token_is_explained_with_its_two_causes(manager: Client) -> None:
