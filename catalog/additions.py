@@ -12,10 +12,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Outcome
+from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Decision, Outcome
 from tokens import listings
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
 from tokens.policies import POLICY_FIELDS
@@ -232,7 +232,7 @@ def _outcome(status: str | None) -> Outcome:
 
 def _close(token: ContentToken, among: tuple[Outcome, ...], outcome: Outcome, adam_ids: list[str]) -> int:
     still_open = token.additions.filter(outcome__in=among, adam_id__in=adam_ids)
-    return still_open.update(outcome=outcome, settled_at=timezone.now(), app_id=_app_of_addition())
+    return still_open.update(outcome=outcome, settled_at=timezone.now(), app_id=_its_app())
 
 
 def _deleted(adam_ids: list[str]) -> set[str]:
@@ -253,20 +253,28 @@ def _revive(token: ContentToken, adam_ids: Collection[str], by: User) -> None:
 def _tell_others(token: ContentToken, adam_ids: Collection[str]) -> None:
     """Let the rows of other tokens that say “deleted” say that the app is there again."""
     stale = Addition.objects.filter(adam_id__in=adam_ids, outcome=Outcome.DELETED).exclude(token=token)
-    stale.update(outcome=Outcome.EXISTS, settled_at=timezone.now(), app_id=_app_of_addition())
+    stale.update(outcome=Outcome.EXISTS, settled_at=timezone.now(), app_id=_its_app())
 
 
-def _app_of_addition() -> Subquery:
+def _its_app() -> Subquery:
     return Subquery(App.objects.filter(adam_id=OuterRef("adam_id")).values("pk")[:1])
 
 
 def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> None:
-    """Create those that are not there. `found` is in one order everywhere, or two tokens could wait in a circle."""
-    choices = _choices(token)
-    App.objects.bulk_create(
-        [App(adam_id=listing.adam_id, listing=listing, added_from=token, added_by=by, **choices) for listing in found],
-        ignore_conflicts=True,
-    )
+    """Create those that are not there. `found` is in one order everywhere, or two tokens could wait in a circle.
+
+    Those that were in the catalog before keep what was decided on them, and begin a new round.
+    """
+    choices = {"added_from": token, "added_by": by, **_choices(token)}
+    decided = Decision.objects.filter(app=None, adam_id__in=[listing.adam_id for listing in found])
+    rounds = dict(decided.order_by().values_list("adam_id").annotate(Max("round")))
+    apps = [
+        App(adam_id=listing.adam_id, listing=listing, approval_round=rounds.get(listing.adam_id, 0) + 1, **choices)
+        for listing in found
+    ]
+    App.objects.bulk_create(apps, ignore_conflicts=True)
+    if rounds:
+        decided.update(app_id=_its_app())
 
 
 def _choices(token: ContentToken) -> dict[str, Any]:

@@ -50,10 +50,9 @@ class ApprovalStepAdmin(ReadOnlyAdmin):
 
 @admin.register(Decision)
 class DecisionAdmin(ReadOnlyAdmin):
-    list_display = ["app", "kind", "step_name", "by_name", "at", "round", "reason"]
+    list_display = ["app_name", "adam_id", "kind", "step_name", "by_name", "at", "round", "reason"]
     list_filter = ["kind"]
-    list_select_related = ["app__listing"]
-    search_fields = ["=app__adam_id", "app__listing__name", "by_name"]
+    search_fields = ["=adam_id", "app_name", "by_name"]
 
 
 @admin.register(ApproverLetter)

@@ -152,6 +152,8 @@ def _keep(cases: Iterable[_Case], kind: DecisionKind, by: User, reason: str = ""
     decisions = [
         Decision(
             app=case.app,
+            adam_id=case.app.adam_id,
+            app_name=str(case.app),
             round=case.app.approval_round,
             step=case.step,
             step_name=str(case.step or ""),

@@ -41,9 +41,14 @@ class DecisionKind(models.TextChoices):
 
 
 class Decision(models.Model):
-    """Who decided what about an app, and when. A round begins when the app arrives, and when it is asked for again."""
+    """Who decided what about an app, and when; kept also when the app goes, and for the time when it comes back.
 
-    app = models.ForeignKey("catalog.App", models.CASCADE, related_name="decisions")
+    A round begins when the app arrives, and when it is asked for again.
+    """
+
+    app = models.ForeignKey("catalog.App", models.SET_NULL, null=True, related_name="decisions")
+    adam_id = models.CharField("iTunes App ID", max_length=20, db_index=True)
+    app_name = models.CharField(max_length=250, help_text="As it was called at that time.")
     round = models.PositiveSmallIntegerField(default=1)
     step = models.ForeignKey(ApprovalStep, models.SET_NULL, null=True, related_name="+")
     step_name = models.CharField(max_length=80, blank=True, default="", help_text="As it was called at that time.")
@@ -57,12 +62,12 @@ class Decision(models.Model):
         ordering = ["-pk"]
         constraints = [
             models.UniqueConstraint(
-                fields=["app", "round", "step"], condition=Q(kind="approved"), name="one_approval_of_a_step"
+                fields=["adam_id", "round", "step"], condition=Q(kind="approved"), name="one_approval_of_a_step"
             )
         ]
 
     def __str__(self) -> str:
-        return f"{self.app}: {self.get_kind_display()} by {self.by_name}"
+        return f"{self.app_name}: {self.get_kind_display()} by {self.by_name}"
 
 
 class ApproverLetterQuerySet(WorkQuerySet["ApproverLetter"]):
