@@ -12,10 +12,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
-from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Decision, Outcome
+from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Decision, DecisionKind, Outcome
 from tokens import listings
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
 from tokens.policies import POLICY_FIELDS
@@ -246,8 +246,12 @@ def _deleted(adam_ids: list[str]) -> set[str]:
 def _revive(token: ContentToken, adam_ids: Collection[str], by: User) -> None:
     """Keep apps whose rows have not gone yet, as if they were added now: who approved them before counts no longer."""
     going = App.objects.filter(adam_id__in=adam_ids).exclude(deleted_at=None)
-    anew = {"added_at": timezone.now(), "added_from": token, "added_by": by, **_choices(token)}
-    going.update(deleted_at=None, approval_round=F("approval_round") + 1, **anew)
+    anew = {"added_at": timezone.now(), "added_from": token, "added_by": by}
+    approved = Q(status=AppStatus.AVAILABLE)
+    # Once kept, an app is not found a second time.
+    for condition, choices in ((approved, _choices(token)), (~approved, _choices(token, was_unapproved=True))):
+        rows = going.filter(condition)
+        rows.update(deleted_at=None, approval_round=F("approval_round") + 1, **anew, **choices)
 
 
 def _tell_others(token: ContentToken, adam_ids: Collection[str]) -> None:
@@ -263,23 +267,29 @@ def _its_app() -> Subquery:
 def _create_apps(token: ContentToken, found: list[Listing], by: User | None) -> None:
     """Create those that are not there. `found` is in one order everywhere, or two tokens could wait in a circle.
 
-    Those that were in the catalog before keep what was decided on them, and begin a new round.
+    Those that were in the catalog before keep what was decided on them, last of all too, and begin a new round.
     """
-    choices = {"added_from": token, "added_by": by, **_choices(token)}
     decided = Decision.objects.filter(app=None, adam_id__in=[listing.adam_id for listing in found])
-    rounds = dict(decided.order_by().values_list("adam_id").annotate(Max("round")))
-    apps = [
-        App(adam_id=listing.adam_id, listing=listing, approval_round=rounds.get(listing.adam_id, 0) + 1, **choices)
-        for listing in found
-    ]
+    last = {decision.adam_id: decision for decision in decided.order_by("pk")}
+    approved, unapproved = _choices(token), _choices(token, was_unapproved=True)
+    apps = []
+    for listing in found:
+        decision = last.get(listing.adam_id)
+        choices = approved if decision is None or decision.kind == DecisionKind.APPROVED else unapproved
+        number = decision.round + 1 if decision else 1
+        origin = {"adam_id": listing.adam_id, "listing": listing, "added_from": token, "added_by": by}
+        apps.append(App(approval_round=number, **origin, **choices))
     App.objects.bulk_create(apps, ignore_conflicts=True)
-    if rounds:
+    if last:
         decided.update(app_id=_its_app())
 
 
-def _choices(token: ContentToken) -> dict[str, Any]:
-    """Return what an app takes over from the token that brings it: whether it waits, its uploader, and the policies."""
-    waits = CatalogSettings.load().requires_approval(token)
+def _choices(token: ContentToken, *, was_unapproved: bool = False) -> dict[str, Any]:
+    """Return what an app takes over from the token that brings it: whether it waits, its uploader, and the policies.
+
+    What left the catalog unapproved waits again: another token must not be a way round the approvers.
+    """
+    waits = CatalogSettings.load().requires_approval(token, was_unapproved=was_unapproved)
     return {
         "status": AppStatus.PENDING if waits else AppStatus.AVAILABLE,
         "waiting_since": timezone.now() if waits else None,

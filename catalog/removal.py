@@ -12,11 +12,13 @@ from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from catalog import commands, mdm, reconciling
+from catalog.approval import decisions
 from catalog.models import (
     IN_NEED,
     WITHOUT_APP,
     Addition,
     App,
+    AppStatus,
     Command,
     CommandKind,
     Distribution,
@@ -244,8 +246,13 @@ def delete_app(app: App, by: User) -> bool:
     """
     now = timezone.now()
     with transaction.atomic():
-        if not App.objects.kept().filter(pk=app.pk).update(deleted_at=now):
+        held = App.objects.kept().select_related("listing").select_for_update(of=("self",), no_key=True)
+        present = held.filter(pk=app.pk).first()
+        if present is None:
             return False
+        App.objects.filter(pk=app.pk).update(deleted_at=now)
+        if present.status != AppStatus.AVAILABLE:
+            decisions.keep_deletion(present, by)
         Distribution.objects.filter(app=app).exclude(state=DistributionState.STOPPED).update(
             state=DistributionState.STOPPED, stopped_at=now
         )

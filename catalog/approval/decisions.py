@@ -108,6 +108,11 @@ def ask_again(apps: QuerySet[App], by: User, reason: str) -> Result:
     return result
 
 
+def keep_deletion(app: App, by: User) -> None:
+    """Keep that somebody deleted an app that was not approved: it waits again when any token brings it back."""
+    _keep([_Case(app, None, None, is_alone=False)], DecisionKind.DELETED, by)
+
+
 def _cases(apps: QuerySet[App], by: User, result: Result, seen: datetime | None = None) -> list[_Case]:
     """Return those of the apps that this person may decide on; the others are counted as refused."""
     steps, may = hold_steps(), by.has_perm(APPROVES)

@@ -50,4 +50,17 @@ class Migration(migrations.Migration):
                 condition=Q(kind="approved"), fields=("adam_id", "round", "step"), name="one_approval_of_a_step"
             ),
         ),
+        migrations.AlterField(
+            model_name="decision",
+            name="kind",
+            field=models.CharField(
+                choices=[
+                    ("approved", "Approved"),
+                    ("rejected", "Rejected"),
+                    ("asked_again", "Asked again"),
+                    ("deleted", "Deleted unapproved"),
+                ],
+                max_length=12,
+            ),
+        ),
     ]

@@ -189,8 +189,8 @@ class CatalogSettings(models.Model):
         """Return the settings in force: the stored row, or the defaults where none was ever stored."""
         return cls.objects.filter(pk=1).first() or cls(pk=1)
 
-    def requires_approval(self, token: ContentToken | None) -> bool:
-        """Do new apps of this token wait for an approver?"""
+    def requires_approval(self, token: ContentToken | None, *, was_unapproved: bool = False) -> bool:
+        """Do new apps of this token wait for an approver? Those that left the catalog unapproved do for any token."""
         if self.approval == ApprovalPolicy.PER_TOKEN:
-            return token is not None and token.require_approval
+            return was_unapproved or (token is not None and token.require_approval)
         return self.approval == ApprovalPolicy.MANDATORY

@@ -38,6 +38,7 @@ class DecisionKind(models.TextChoices):
     APPROVED = "approved", "Approved"
     REJECTED = "rejected", "Rejected"
     ASKED_AGAIN = "asked_again", "Asked again"
+    DELETED = "deleted", "Deleted unapproved"
 
 
 class Decision(models.Model):
