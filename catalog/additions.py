@@ -15,6 +15,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.utils import timezone
 
+from catalog import storefronts
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus, CatalogSettings, Decision, DecisionKind, Outcome
 from tokens import listings
 from tokens.models import Asset, ContentToken, Listing, ListingOutcome, ProductType
@@ -34,7 +35,7 @@ def add(token: ContentToken) -> int:
         _found_after_all(now).update(outcome=Outcome.WAITING, settled_at=None)
         _for_phones_by_now(now).update(outcome=Outcome.WAITING)
         _follow_switch(now)
-        _follow_region(now)
+        storefronts.follow_owners(now)
     return sum(_settle(now, batch) for batch in _waiting(now))
 
 
@@ -47,6 +48,7 @@ def tokens_with_work() -> list[int]:
     answered = _answered(OuterRef(token), OuterRef(region)).filter(adam_id=OuterRef("adam_id"))
     found = _found(OuterRef(region)).filter(adam_id=OuterRef("adam_id"))
     waiting = Exists(of_token.filter(outcome=Outcome.WAITING))
+    astray = Asset.objects.filter(token=token, gone_at=None, adam_id__in=storefronts.astray().values("adam_id"))
     return list(
         ContentToken.objects.kept()
         .filter(
@@ -56,6 +58,7 @@ def tokens_with_work() -> list[int]:
             | Exists(of_token.filter(outcome=Outcome.MAC_ONLY).filter(Exists(_on_phones())))
             | Q(Exists(of_token.filter(outcome=Outcome.SWITCHED_OFF)), add_apps_automatically=True)
             | Q(waiting, add_apps_automatically=False)
+            | Exists(astray)
         )
         .values_list("pk", flat=True)
     )
@@ -142,13 +145,6 @@ def _follow_switch(token: ContentToken) -> None:
     now_off, now_on = Outcome.SWITCHED_OFF, Outcome.WAITING
     before, after = (now_off, now_on) if token.add_apps_automatically else (now_on, now_off)
     token.additions.filter(outcome=before).update(outcome=after)
-
-
-def _follow_region(token: ContentToken) -> None:
-    """Show the apps a token brought as the App Store of its present region has them."""
-    here = _found(token.region).filter(adam_id=OuterRef("adam_id"))
-    abroad = App.objects.filter(added_from=token).exclude(listing__storefront=token.region)
-    abroad.filter(Exists(here)).update(listing_id=Subquery(here.values("pk")[:1]))
 
 
 def _waiting(token: ContentToken) -> Iterator[list[str]]:
