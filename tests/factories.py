@@ -199,7 +199,9 @@ class ListingFactory(DjangoModelFactory):
         model = Listing
 
     class Params:
-        unknown = factory.Trait(outcome=ListingOutcome.UNKNOWN, checked_at=None, name="", platforms="", version="")
+        unknown = factory.Trait(
+            outcome=ListingOutcome.UNKNOWN, checked_at=None, asked_at=None, name="", platforms="", version=""
+        )
         not_found = factory.Trait(outcome=ListingOutcome.NOT_FOUND, name="", platforms="", version="")
         custom = factory.Trait(is_custom=True, price="")
         mac = factory.Trait(platforms="macOS")
@@ -209,6 +211,7 @@ class ListingFactory(DjangoModelFactory):
     outcome = ListingOutcome.FOUND
     state = WorkState.DONE
     checked_at = factory.LazyFunction(lambda: timezone.now() - timedelta(minutes=40))
+    asked_at = factory.SelfAttribute("checked_at")
     name = factory.Sequence(lambda n: f"App {n:04}")
     developer = "Invented Software"
     bundle_id = factory.LazyAttribute(lambda listing: f"example.app{listing.adam_id}")

@@ -72,6 +72,7 @@ class ListingAdmin(ReadOnlyAdmin):
         "version_seen_at",
         "platforms",
         "checked_at",
+        "asked_at",
         "state",
     ]
     list_filter = ["outcome", "is_custom", "needs_token", "state"]

@@ -40,6 +40,7 @@ PLATFORMS: Final = {
 STORED: Final = (
     "outcome",
     "checked_at",
+    "asked_at",
     "checked_with",
     "name",
     "developer",

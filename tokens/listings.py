@@ -87,13 +87,18 @@ def look_up(token: ContentToken, client: AppleClient, lookup_url: str) -> Iterat
 
 
 def store(claimed: Collection[Listing], items: dict[str, StoreItem], token: ContentToken) -> None:
-    """Write down what the store told this token of what was claimed, as far as nobody else has taken it since."""
+    """Write down what the store told this token of what was claimed, as far as nobody else has taken it since.
+
+    What it did not show is asked for, but what is known of it stays as old as before.
+    """
     now = timezone.now()
     with transaction.atomic():
         held = Listing.objects.still_held(claimed)
         for listing in held:
-            listing.checked_at, listing.checked_with = now, token
-            if listing.adam_id not in items:
+            listing.asked_at, listing.checked_with = now, token
+            if listing.adam_id in items:
+                listing.checked_at = now
+            else:
                 listing.outcome = ListingOutcome.NOT_FOUND
                 listing.last_error = entries.GIVEN_UP if listing.is_poison else ""
         entries.store(held, items)
@@ -120,4 +125,4 @@ def _of(token: ContentToken) -> WorkQuerySet[Listing]:
 
 def _asked_in_vain(token: object) -> Q:
     today = timezone.now() - entries.NOT_FOUND_FOR
-    return Q(outcome=ListingOutcome.NOT_FOUND, checked_with=token, checked_at__gt=today)
+    return Q(outcome=ListingOutcome.NOT_FOUND, checked_with=token, asked_at__gt=today)

@@ -87,12 +87,14 @@ def _store(batch: Collection[Listing], items: dict[str, StoreItem], storefront: 
         handed_over = []
         for listing in held:
             if listing.adam_id in items:
-                listing.checked_at, listing.checked_with = now, None
+                listing.checked_at, listing.asked_at, listing.checked_with = now, now, None
             elif listing.adam_id in owned and not listing.is_poison:
                 listing.needs_token = True
                 handed_over.append(listing)
+            elif listing.is_poison:
+                listing.last_error = entries.GIVEN_UP
             else:
-                listing.last_error = entries.GIVEN_UP if listing.is_poison else NOT_SHOWN
+                listing.asked_at, listing.last_error = now, NOT_SHOWN
         entries.store(held, items, at_once=handed_over)
 
 

@@ -179,6 +179,7 @@ def test_what_is_not_sold_any_more_is_asked_for_with_a_token_that_owns_it(locati
         handed_over = Listing.objects.get(adam_id=adam_id)
         assert (handed_over.outcome, handed_over.name, handed_over.needs_token) == (FOUND, before.name, True)
         assert handed_over.checked_at == before.checked_at, "what is known is as old as before"
+        assert not handed_over.is_lost, "a token is still to be asked with"
         assert listings.tokens_with_work() == [token.pk]
         assert adam_ids_due() == []
         assert looked_up(token) == 1
@@ -190,11 +191,17 @@ def test_what_is_not_sold_any_more_is_asked_for_with_a_token_that_owns_it(locati
 
 def test_what_no_token_finds_either_is_gone_and_left_alone_for_a_day(location: Location) -> None:
     token, adam_id = known(location), location.adam_ids[0]
+    before = Listing.objects.get(adam_id=adam_id)
     location.sim.control("storefronts", adam_id=adam_id, missing=["us"])
     with hours_later(6):
         storefront.look_up()
         looked_up(token)
     assert outcomes()[adam_id] == NOT_FOUND
+    lost = Listing.objects.get(adam_id=adam_id)
+    assert lost.checked_at == before.checked_at, "what is known is as old as before"
+    assert lost.asked_at is not None
+    assert lost.asked_at > timezone.now() + timedelta(hours=5)
+    assert lost.is_lost
     with hours_later(24):
         storefront.look_up()
         looked_up(token)
@@ -203,6 +210,7 @@ def test_what_no_token_finds_either_is_gone_and_left_alone_for_a_day(location: L
     with hours_later(48):
         looked_up(token)
     assert outcomes()[adam_id] == FOUND
+    assert not Listing.objects.get(adam_id=adam_id).is_lost
 
 
 def test_without_a_usable_token_what_is_not_shown_keeps_its_facts_until_it_comes_back(location: Location) -> None:
@@ -215,13 +223,14 @@ def test_without_a_usable_token_what_is_not_shown_keeps_its_facts_until_it_comes
         assert storefront.look_up() == 0, "not asked for again at once"
         missing = Listing.objects.get(adam_id=adam_id)
     assert (missing.outcome, bool(missing.name), missing.last_error) == (FOUND, True, storefront.NOT_SHOWN)
+    assert missing.is_lost
     location.sim.control("delist", adam_id=adam_id, back=True)
     with hours_later(12):
         storefront.look_up()
         back = Listing.objects.get(adam_id=adam_id)
         assert back.checked_at is not None
         assert back.checked_at > timezone.now() - timedelta(minutes=1)
-    assert back.last_error == ""
+    assert (back.last_error, back.is_lost) == ("", False)
 
 
 def test_what_was_left_to_a_token_that_is_refused_then_is_asked_for_by_everybody_again(location: Location) -> None:

@@ -31,7 +31,8 @@ class Listing(Work):
     adam_id = models.CharField(max_length=20)
     storefront = models.CharField(max_length=2, help_text="The region's two-letter code.")
     outcome = models.CharField(max_length=10, choices=ListingOutcome, default=ListingOutcome.UNKNOWN)
-    checked_at = models.DateTimeField(null=True)
+    checked_at = models.DateTimeField(null=True, help_text="When the store showed what is known of it.")
+    asked_at = models.DateTimeField(null=True, help_text="When the store answered last, also that it does not show it.")
     checked_with = models.ForeignKey(
         ContentToken,
         models.SET_NULL,
@@ -74,6 +75,13 @@ class Listing(Work):
 
     def __str__(self) -> str:
         return self.name or self.adam_id
+
+    @property
+    def is_lost(self) -> bool:
+        """Did the store not show it any more when it was asked last?"""
+        if self.checked_at is None or self.asked_at is None:
+            return self.outcome == ListingOutcome.NOT_FOUND
+        return self.outcome == ListingOutcome.NOT_FOUND or self.asked_at > self.checked_at
 
 
 class ListingVersion(models.Model):

@@ -55,6 +55,22 @@ def test_the_card_says_how_old_the_knowledge_is(app: App) -> None:
     assert "40 min ago" in text
 
 
+@pytest.mark.parametrize("outcome", ["found", "not_found"])
+def test_what_the_store_does_not_show_any_more_is_as_old_as_when_it_did(app: App, outcome: str) -> None:
+    asked = timezone.now() - timedelta(minutes=5)
+    shown = timezone.now() - timedelta(hours=9)
+    Listing.objects.update(outcome=outcome, checked_at=shown, asked_at=asked)
+    operator = sign_in("Operator")
+    for page in (card(app), text_of(operator.get(f"/catalog/{app.pk}/")), text_of(operator.get("/catalog/"))):
+        assert "9 h ago" in page
+        assert "the App Store does not show it any more, asked <time" in page
+        assert "5 min ago" in page
+
+
+def test_what_the_store_shows_is_not_said_to_be_gone(app: App) -> None:
+    assert "any more" not in card(app)
+
+
 def test_the_card_counts_why_devices_wait_and_leads_to_them(app: App) -> None:
     App.objects.update(update_window=UpdateWindowFactory(name="Never", kind="once", weekdays=[], date="2020-02-02"))
     for _ in range(2):
