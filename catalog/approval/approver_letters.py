@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 from urllib.parse import urlencode
@@ -16,7 +17,8 @@ from django.utils import timezone
 
 from catalog.approval.approvers import approvers, pending, waiting_for
 from catalog.mailbox import Mailbox
-from catalog.models import ApproverLetter
+from catalog.models import ApprovalStep, ApproverLetter
+from tokens.many import Keys
 from vppportal.work import OPEN_STATES, LeaseLost, WorkState
 
 log = structlog.get_logger(__name__)
@@ -51,6 +53,12 @@ def tell_anew(users: QuerySet[User]) -> None:
     letters.update(
         told_until=None, state=WorkState.WAITING, epoch=F("epoch") + 1, attempt=0, deaths=0, lease_until=None
     )
+
+
+def tell_newcomers(users: Iterable[int], groups: Iterable[int]) -> None:
+    """Let the next letter to these people name all that waits for them, where a step is for one of these groups."""
+    if ApprovalStep.objects.filter(groups__in=Keys(groups)).exists():
+        tell_anew(User.objects.filter(pk__in=Keys(users)))
 
 
 def send_due() -> bool:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.utils import timezone
 
@@ -254,3 +254,67 @@ def test_who_comes_to_decide_while_a_letter_is_on_its_way_is_told_what_waits_the
     to_ben = [str(message.body) for message in mail.outbox if message.to == [ben.email]]
     assert [str(at_security) in body for body in to_ben] == [False, True]
     assert ApproverLetter.objects.get(user=ben).state == WorkState.DONE
+
+
+# --- Who comes into the group of a step later -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "add", [lambda user, group: user.groups.add(group), lambda user, group: group.user_set.add(user)]
+)
+def test_who_comes_into_the_group_of_a_step_is_told_what_waits_there_already(add: Any) -> None:
+    law, _ = step("Law")
+    newcomer, other = approver(username="newcomer"), approver(username="other")
+    AppFactory(pending=True)
+    look()
+    assert ApproverLetter.objects.filter(told_until=None).count() == 0
+    mail.outbox.clear()
+    later(minutes=16)
+    add(newcomer, law.groups.get())
+    look()
+    assert [message.to for message in mail.outbox] == [[newcomer.email]]
+    assert ApproverLetter.objects.get(user=other).told_until is not None
+
+
+def test_who_comes_into_many_groups_or_with_many_others_costs_no_statement_each(
+    django_assert_max_num_queries: Any,
+) -> None:
+    law, _ = step("Law")
+    people = [approver() for _ in range(20)]
+    AppFactory(pending=True)
+    look()
+    with django_assert_max_num_queries(6):
+        law.groups.get().user_set.add(*people)
+    assert ApproverLetter.objects.filter(told_until=None).count() == 20
+
+
+def test_a_group_that_decides_at_no_step_is_news_to_nobody() -> None:
+    anna = approver()
+    AppFactory(pending=True)
+    look()
+    anna.groups.add(Group.objects.create(name="Choir"))
+    assert ApproverLetter.objects.get().told_until is not None
+
+
+def test_who_comes_into_a_group_while_a_letter_is_sent_is_told_what_it_did_not_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (_law, anna), (security, _) = step("Law"), step("Security")
+    waits, passed = AppFactory.create_batch(2, pending=True)
+    decisions.approve(only(passed), anna)
+    later(minutes=5)
+    send = Mailbox.send
+
+    def joined_meanwhile(*args: Any, **kwargs: Any) -> bool:
+        anna.groups.add(security.groups.get())
+        return send(*args, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mailbox, "send", joined_meanwhile)
+        look()
+    mail.outbox.clear()
+    ApproverLetter.objects.update(lease_until=timezone.now(), next_attempt_at=timezone.now())
+    look()
+    (message,) = [message for message in mail.outbox if message.to == [anna.email]]
+    assert str(waits) in message.body
+    assert str(passed) in message.body
