@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -124,14 +125,19 @@ def plan(asset: Asset, choice: Choice) -> Plan:
     named = _named_devices(asset, choice) if choice.is_for_devices else _named_people(asset, choice)
     holders, left_out = named
     held, busy = _there_already(asset, holders)
-    wanted = tuple(holder for holder in holders if holder not in held and holder not in busy)
+    elsewhere, coming = licenses.elsewhere(asset, holders)
+    served = held | elsewhere.keys()
+    busy |= coming
+    wanted = tuple(holder for holder in holders if holder not in served and holder not in busy)
+    by_token = Counter(name for holder, name in elsewhere.items() if holder not in held)
     return Plan(
         holders=wanted,
         noun=("device", "devices") if choice.is_for_devices else ("person", "people"),
         free=licenses.free([asset])[asset.pk],
         left_out={
             "a license is there already": sum(holder in held for holder in holders),
-            "an earlier change is still under way": sum(holder in busy and holder not in held for holder in holders),
+            **{f"a license of this app is there already, from “{name}”": many for name, many in by_token.items()},
+            "an earlier change is still under way": sum(holder in busy and holder not in served for holder in holders),
             **left_out,
         },
     )

@@ -17,10 +17,12 @@ from tokens import connection
 from tokens.apple import Limits
 from tokens.apple.batches import cut
 from tokens.fence import admits
-from tokens.many import Texts
+from tokens.many import Keys, Texts
 from tokens.models import (
     Asset,
     Assignment,
+    ClientUser,
+    ContentToken,
     Operation,
     OperationKind,
     OperationStep,
@@ -31,7 +33,7 @@ from tokens.models import (
 from tokens.queue import hurry
 from vppportal.activity.models import record
 
-__all__ = ["Asked", "Holder", "admits", "assign", "free", "revoke"]
+__all__ = ["Asked", "Holder", "admits", "assign", "elsewhere", "free", "revoke"]
 
 TAKEN_BACK_UNSENT = "Taken back before it was sent to Apple."
 
@@ -48,8 +50,8 @@ class Holder:
 class Asked:
     """What became of a request: for whom Apple is asked, and for whom not, now.
 
-    Refused is who finds no license free, and whose earlier change is still under way. Who has it already (or, to be
-    taken back, has it not) is in neither.
+    Refused is who finds no license free, and whose earlier change is still under way. Who has one of the app already
+    (or, to be taken back, has it not) is in neither.
     """
 
     taken: tuple[Holder, ...] = ()
@@ -84,14 +86,17 @@ def _counted(rows: QuerySet[Assignment] | QuerySet[Target]) -> dict[int, int]:
 def assign(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str) -> Asked:
     """Ask Apple for a license for each holder, the first ones first, as far as licenses are free.
 
-    Two who ask at once cannot be promised the same license: the asset is locked, and counted again, meanwhile.
+    Two who ask at once can neither be promised the same license nor give one holder two of an app: all assets of the
+    app are locked, and looked at again, meanwhile.
     """
     wanted, limits = _distinct(holders), connection.limits()
     with transaction.atomic():
-        locked = _locked(asset)
-        if locked is None or locked.gone_at is not None or not locked.token.is_usable or locked.token.is_read_only:
+        of_app = list(_of_the_app(asset).select_for_update(of=("self",)))
+        locked = next((row for row in of_app if row.pk == asset.pk), None)
+        if locked is None or not locked.token.is_usable or locked.token.is_read_only:
             return Asked((), tuple(wanted))
-        held, busy = _held(locked, wanted), _busy(locked, wanted)
+        there, coming = _elsewhere(locked, of_app, wanted)
+        held, busy = _held(locked, wanted) | there.keys(), _busy(locked, wanted) | coming
         missing = [holder for holder in wanted if holder not in held]
         may_have = [
             holder
@@ -101,6 +106,14 @@ def assign(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str
         taken = may_have[: free([locked])[locked.pk]]
         _ask(OperationKind.ASSIGN, locked, taken, limits, by, why)
     return Asked(tuple(taken), _others(missing, taken))
+
+
+def elsewhere(asset: Asset, holders: Sequence[Holder]) -> tuple[dict[Holder, str], set[Holder]]:
+    """Return who holds a license of the app from another asset, with the name of its token, and who has a change there.
+
+    People are looked for under the ids that the other locations know them by.
+    """
+    return _elsewhere(asset, list(_of_the_app(asset)), holders)
 
 
 def revoke(asset: Asset, holders: Sequence[Holder], *, by: User | None, why: str) -> Asked:
@@ -140,6 +153,49 @@ def _others(holders: Sequence[Holder], chosen: Collection[Holder]) -> tuple[Hold
 def _locked(asset: Asset) -> Asset | None:
     """Return the asset as it is now; nobody else promises its licenses before the transaction ends."""
     return Asset.objects.select_for_update(of=("self",)).select_related("token").filter(pk=asset.pk).first()
+
+
+def _of_the_app(asset: Asset) -> QuerySet[Asset]:
+    """Return the assets that licenses of the same app come from, in the one order in which they are locked."""
+    listed = Asset.objects.filter(adam_id=asset.adam_id, gone_at=None, token__deleted_at=None)
+    return listed.select_related("token").order_by("pk")
+
+
+def _elsewhere(
+    asset: Asset, of_app: Iterable[Asset], holders: Sequence[Holder]
+) -> tuple[dict[Holder, str], set[Holder]]:
+    tokens = {row.pk: row.token for row in of_app if row.pk != asset.pk}
+    if not tokens:
+        return {}, set()
+    people = _same_people(asset, tokens.values(), holders)
+    devices = [holder for holder in holders if holder.serial_number]
+    among = Q(_among([*devices, *(Holder(client_user_id=name) for _, name in people)]), asset__in=tokens)
+
+    def found(rows: QuerySet[Assignment] | QuerySet[Target]) -> Iterable[tuple[Holder, str]]:
+        for asset_id, serial, name in rows.values_list("asset", "serial_number", "client_user_id"):
+            token = tokens[asset_id or 0]
+            holder = Holder(serial) if serial else people.get((token.pk, name))
+            if holder is not None:
+                yield holder, token.name
+
+    held = dict(found(Assignment.objects.filter(among)))
+    return held, {holder for holder, _ in found(Target.objects.filter(among, state=TargetState.OPEN))}
+
+
+def _same_people(
+    asset: Asset, tokens: Iterable[ContentToken], holders: Sequence[Holder]
+) -> dict[tuple[int, str], Holder]:
+    """Return the people among the holders by the ids they have at the locations of these tokens."""
+    named = {holder.client_user_id: holder for holder in holders if not holder.serial_number}
+    if not named:
+        return {}
+    here = asset.token.client_users.live().filter(client_user_id__in=Texts(named), person__isnull=False)
+    persons = {person: named[name] for person, name in here.values_list("person", "client_user_id")}
+    live = ClientUser.objects.live().filter(token__in={token.pk for token in tokens}, person__in=Keys(persons))
+    there = live.values_list("token", "client_user_id", "person")
+    return {(asset.token_id, name): holder for name, holder in named.items()} | {
+        (token_id, name): persons[person] for token_id, name, person in there
+    }
 
 
 def _among(holders: Sequence[Holder]) -> Q:

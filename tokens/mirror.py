@@ -53,6 +53,8 @@ def level_assets(run: SyncRun, token: ContentToken, client: AppleClient) -> Chan
     gone = (
         [asset.pk for key, asset in stored.items() if key not in wanted and asset.gone_at is None] if is_clean else []
     )
+    # Whoever promises licenses locks all assets of an app in this order, too.
+    changed.sort(key=lambda asset: asset.pk)
     with transaction.atomic():
         run.renew()
         Asset.objects.bulk_create(new, batch_size=500, ignore_conflicts=True)

@@ -212,6 +212,32 @@ def test_people_receive_user_licenses_once_they_are_registered(operator: Client,
     assert Target.objects.get().client_user_id == user.client_user_id
 
 
+def test_who_holds_a_license_of_the_app_from_another_token_is_left_out_by_its_name(
+    operator: Client, asset: Asset
+) -> None:
+    other = AssetFactory(adam_id=asset.adam_id, token__name="Head office")
+    group = UserGroupFactory()
+    holding, coming, new = (DeviceFactory(owner=ManagedUserFactory(groups=[group])) for _ in range(3))
+    AssignmentFactory(asset=other, serial_number=holding.serial_number)
+    open_target(other, coming.serial_number)
+    shown = assign(operator, asset, kind="device", groups=[group.pk]).content.decode()
+    assert "Apple is asked for 1 license, one for each device." in shown
+    assert "1 device left out: a license of this app is there already, from “Head office”." in shown
+    assert "1 device left out: an earlier change is still under way." in shown
+    assign(operator, asset, kind="device", groups=[group.pk], confirmed="yes")
+    assert Target.objects.get(asset=asset).serial_number == new.serial_number
+
+
+def test_a_person_registered_at_two_locations_holds_one_user_license(operator: Client, asset: Asset) -> None:
+    other = AssetFactory(adam_id=asset.adam_id, token__name="Head office")
+    person = ManagedUserFactory()
+    there = ClientUserFactory(token=other.token, person=person, status="Associated")
+    ClientUserFactory(token=asset.token, person=person, status="Associated")
+    AssignmentFactory(asset=other, serial_number="", client_user_id=there.client_user_id)
+    shown = assign(operator, asset, kind="user", people=[person.pk]).content.decode()
+    assert "1 person left out: a license of this app is there already, from “Head office”." in shown
+
+
 def test_nobody_chosen_is_said_and_searching_asks_nothing(operator: Client, asset: Asset) -> None:
     answer = assign(operator, asset, kind="device")
     assert answer.status_code == 422

@@ -16,6 +16,7 @@ from tests.deliveries import taken
 from tests.factories import (
     AssetFactory,
     AssignmentFactory,
+    ClientUserFactory,
     ContentTokenFactory,
     ManagedUserFactory,
     UserFactory,
@@ -193,6 +194,63 @@ def test_apple_away_costs_nothing_but_the_knowledge_of_its_limits(monkeypatch: p
 def test_a_worker_is_nudged_for_each_operation() -> None:
     ask(AssetFactory(), "A")
     assert [*taken()] == [(CARRY_OUT, (Operation.objects.get().pk,))]
+
+
+# --- One license of an app for each holder, whichever token it comes from --------------------------------------------
+
+
+def app_of_two_tokens() -> tuple[Asset, Asset]:
+    first = AssetFactory(token__name="First")
+    return first, AssetFactory(adam_id=first.adam_id, token__name="Second")
+
+
+def test_who_holds_a_license_of_the_app_from_another_token_is_given_no_second_one() -> None:
+    first, second = app_of_two_tokens()
+    AssignmentFactory(asset=first, serial_number="A")
+    assert licenses.elsewhere(second, holders("A", "B")) == ({Holder("A"): "First"}, set())
+    assert ask(second, "A", "B") == Asked(holders("B"), ())
+
+
+def test_whose_license_from_another_token_is_on_its_way_waits_for_it() -> None:
+    first, second = app_of_two_tokens()
+    ask(first, "A")
+    assert licenses.elsewhere(second, holders("A")) == ({}, {Holder("A")})
+    assert ask(second, "A") == Asked((), holders("A"))
+
+
+def test_a_person_is_one_holder_under_each_id() -> None:
+    first, second = app_of_two_tokens()
+    person, other = ManagedUserFactory.create_batch(2)
+    there = ClientUserFactory(token=first.token, person=person)
+    here, alone = (ClientUserFactory(token=second.token, person=one) for one in (person, other))
+    AssignmentFactory(asset=first, serial_number="", client_user_id=there.client_user_id)
+    wanted = [Holder(client_user_id=row.client_user_id) for row in (here, alone)]
+    assert licenses.elsewhere(second, wanted) == ({wanted[0]: "First"}, set())
+    assert licenses.assign(second, wanted, by=None, why="Test") == Asked((wanted[1],), ())
+
+
+def test_a_license_of_the_same_token_with_another_pricing_is_one_of_the_app() -> None:
+    plus = AssetFactory(pricing_param="PLUS")
+    standard = AssetFactory(token=plus.token, adam_id=plus.adam_id)
+    AssignmentFactory(asset=plus, serial_number="A")
+    AssignmentFactory(asset=plus, serial_number="", client_user_id="stranger")
+    wanted = [Holder("A"), Holder(client_user_id="stranger")]
+    assert licenses.assign(standard, wanted, by=None, why="Test") == Asked()
+
+
+@pytest.mark.parametrize("facts", [{"gone": True}, {"token__deleted": True}])
+def test_a_license_that_no_token_in_the_portal_lists_stands_in_nobodys_way(facts: dict[str, Any]) -> None:
+    lost = AssetFactory(**facts)
+    AssignmentFactory(asset=lost, serial_number="A")
+    assert ask(AssetFactory(adam_id=lost.adam_id), "A").taken == holders("A")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_tokens_asked_at_once_give_a_holder_one_license() -> None:
+    first, second = app_of_two_tokens()
+    names = [f"S{number}" for number in range(20)]
+    at_once(partial(ask, first, *names), partial(ask, second, *reversed(names)))
+    assert sorted(Target.objects.values_list("serial_number", flat=True)) == sorted(names)
 
 
 # --- Asking for them back ---------------------------------------------------------------------------------------------
