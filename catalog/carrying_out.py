@@ -17,7 +17,7 @@ from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from catalog import commands, mdm
-from catalog.facts import Facts, Verdict
+from catalog.facts import DEVICE, USER, Facts, Verdict
 from catalog.gathering import gather
 from catalog.models import (
     IN_NEED,
@@ -103,13 +103,16 @@ def _give_back(facts: Facts, made: Plan) -> None:
     assets = Asset.objects.select_related("token").in_bulk(made.give_back)
     served = [target.current for target in facts.targets if target.current]
     kinds = {(current.asset_id, current.holder): current.license_kind for current in served}
+    # What people outside its token's groups hold returns even where no installation names it.
+    devices = {target.serial_number for target in facts.targets}
     for asset_id, names in made.give_back.items():
-        holders = [_holder(kinds[asset_id, name], name) for name in sorted(names)]
+        known = {name: DEVICE if name in devices else USER for name in names}
+        holders = [_holder(kinds.get((asset_id, name), known[name]), name) for name in sorted(names)]
         licenses.revoke(assets[asset_id], holders, by=None, why="No longer distributed")
 
 
 def _holder(kind: str, name: str) -> Holder:
-    return Holder(serial_number=name) if kind == "device" else Holder(client_user_id=name)
+    return Holder(serial_number=name) if kind == DEVICE else Holder(client_user_id=name)
 
 
 def _store(row: Reconciliation, app: App, decided: list[Verdict], seen: dict[int | None, str]) -> None:

@@ -16,6 +16,8 @@ class Licenses:
         self.facts = facts
         self.free = {supply.asset_id: supply.free for supply in facts.supplies}
         self.promised: set[Key] = set(facts.assigning)
+        self.superseded: set[Key] = set()
+        """Held by people outside the token's groups: it returns, as the restriction says, whatever stopping does."""
         self.left = {
             (supply.asset_id, number): left
             for supply in facts.supplies
@@ -30,7 +32,12 @@ class Licenses:
         kept = replace(blank, license_kind=kind)
         admitting = [supply for supply in self.facts.supplies if supply.admits(target.person_id)]
         usable = [supply for supply in admitting if supply.is_usable]
-        found = self._held(admitting, target, kind, kept) or self._new(usable, target, kind, kept)
+        outside = [supply for supply in self.facts.supplies if not supply.admits(target.person_id)]
+        self.superseded |= self.facts.held & {(supply.asset_id, _holder(supply, target, kind)[0]) for supply in outside}
+        found = self._held(admitting, target, kind, kept)
+        if found is None and admitting:
+            found = self._held_outside(outside, target, kind, kept)
+        found = found or self._new(usable, target, kind, kept)
         if found is not None:
             return found
         if usable:
@@ -55,6 +62,16 @@ class Licenses:
                 if holder and (supply.asset_id, holder) in taken:
                     return _from(supply, holder, replace(blank, state=state))
         return None
+
+    def _held_outside(self, supplies: list[Supply], target: Target, kind: str, blank: Verdict) -> Verdict | None:
+        """Return that the license of a token that admits the person no more returns first; one that cannot is used."""
+        found = self._held(supplies, target, kind, blank)
+        if found is None or found.reason == Reason.BUSY:
+            return found
+        returns = any(supply.asset_id == found.asset_id and supply.gives_back for supply in supplies)
+        if found.state == InstallState.READY and not returns:
+            return found
+        return replace(blank, state=InstallState.LICENSING, reason=Reason.SUPERSEDED)
 
     def _new(self, supplies: list[Supply], target: Target, kind: str, blank: Verdict) -> Verdict | None:
         """Return a license of the first token that has one for the target, and whose refusal is not recent."""

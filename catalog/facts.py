@@ -81,6 +81,11 @@ class Supply:
         """May this person have a license of the token, or this device of nobody?"""
         return self.admitted is None or person_id in self.admitted
 
+    @property
+    def gives_back(self) -> bool:
+        """Can licenses be taken back now?"""
+        return self.is_revocable and self.is_usable
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from catalog.choice import Licenses
-from catalog.facts import Current, Facts, Target, Verdict, Wish
+from catalog.facts import Current, Facts, Key, Target, Verdict, Wish
 from catalog.models import ON_THE_WAY, InstallState, Reason, When
 from vppportal.groups.models import Platform
 
@@ -44,7 +44,7 @@ def plan(facts: Facts) -> Plan:
             made.assign.setdefault(verdict.asset_id, []).append(verdict)
         if verdict.reason == Reason.NOT_REGISTERED and verdict.token_id and verdict.person_id:
             made.register.setdefault(verdict.token_id, set()).add(verdict.person_id)
-    _give_back(facts, made)
+    _give_back(facts, made, licenses.superseded)
     return made
 
 
@@ -169,16 +169,16 @@ def _may_be_there(current: Current) -> bool:
     return current.state in PERHAPS_THERE or current.was_there
 
 
-def _give_back(facts: Facts, made: Plan) -> None:
-    """Find the licenses that served an installation and serve none any more."""
+def _give_back(facts: Facts, made: Plan, superseded: set[Key]) -> None:
+    """Find the licenses that served an installation and serve none any more, and those that may serve it no more."""
     in_use = {(verdict.asset_id, verdict.holder) for verdict in made.verdicts if not verdict.lets_go}
     served = {
         (target.current.asset_id, target.current.holder)
         for target in facts.targets
         if target.current and target.current.asset_id is not None and _returns(facts, target)
     }
-    revocable = {supply.asset_id for supply in facts.supplies if supply.is_revocable and supply.is_usable}
-    for asset_id, holder in (served & facts.held) - in_use - facts.revoking:
+    revocable = {supply.asset_id for supply in facts.supplies if supply.gives_back}
+    for asset_id, holder in ((served & facts.held) | superseded) - in_use - facts.revoking:
         if asset_id in revocable:
             made.give_back.setdefault(asset_id, set()).add(holder)
 

@@ -166,6 +166,7 @@ class Reason(models.TextChoices):
     STAYS = "stays", "The policy leaves the app on the device"
     TOKEN_REFUSED = "token_refused", "Apple refuses the VPP token"
     BUSY = "busy", "An earlier change is still under way"
+    SUPERSEDED = "superseded", "A license of another VPP token is given back first"
     NOT_RECLAIMABLE = "not_reclaimable", "Apple does not take this license back"
 
 

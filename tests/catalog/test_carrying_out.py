@@ -122,6 +122,27 @@ def test_stopping_removes_the_app_and_then_asks_for_the_license() -> None:
     assert Operation.objects.get().kind == OperationKind.REVOKE
 
 
+def test_who_moves_from_one_tokens_group_to_anothers_never_holds_two_licenses() -> None:
+    app, first = owned()
+    first.token.restricted_to.add(UserGroupFactory())
+    second = AssetFactory(adam_id=app.adam_id)
+    App.objects.update(revoke_on_stop=False)
+    device = DeviceFactory(enrolled=True, owner=ManagedUserFactory())
+    DistributionFactory(app=app).devices.set([device])
+    InstallationFactory(app=app, device=device, installed=True, confirmed_at=timezone.now())
+    hold(first, device)
+    carry_out(app)
+    carry_out(app)
+    operation = Operation.objects.get()
+    assert (operation.kind, operation.asset) == (OperationKind.REVOKE, first)
+    assert operation.targets.get().serial_number == device.serial_number
+    Target.objects.update(state="done")
+    Assignment.objects.all().delete()
+    carry_out(app)
+    assert Operation.objects.get(kind=OperationKind.ASSIGN).asset == second
+    assert states(app) == ["installed"]
+
+
 def test_an_install_still_under_way_is_cancelled_when_the_app_is_removed() -> None:
     app, _ = owned()
     row = InstallationFactory(app=app, state=InstallState.SENT)

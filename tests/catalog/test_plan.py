@@ -112,6 +112,51 @@ def test_a_license_from_a_refused_token_is_not_taken_a_second_time_elsewhere() -
     assert (only(made).asset_id, made.assign) == (1, {})
 
 
+class TestLeavingTheGroupsOfAToken:
+    """Person 1 left the groups of token 1, whose license the device or the person still holds; token 2 admits all."""
+
+    LEFT = replace(SUPPLY, admitted=frozenset({99}), client_users={1: ("person-at-one", True)})
+    OTHER = Supply(2, 2, free=5, client_users={1: ("person-at-two", True)})
+    INSTALLED = current(InstallState.INSTALLED, was_there=True)
+
+    @pytest.mark.parametrize("installed", [INSTALLED, current(InstallState.INSTALLED, asset_id=None, holder="")])
+    @pytest.mark.parametrize("revoke_on_stop", [True, False])
+    def test_the_license_returns_before_another_tokens_is_asked_for(
+        self, installed: Current, revoke_on_stop: bool
+    ) -> None:
+        rules: dict[str, Any] = {"supplies": (self.LEFT, self.OTHER), "revoke_on_stop": revoke_on_stop}
+        one = device(current=installed)
+        first = plan(facts(one, held=HELD, **rules))
+        assert (only(first).reason, first.assign, first.give_back) == (Reason.SUPERSEDED, {}, {1: {"S1"}})
+        under_way = plan(facts(one, held=HELD, revoking=HELD, **rules))
+        assert (only(under_way).reason, under_way.assign, under_way.give_back) == (Reason.BUSY, {}, {})
+        assert list(plan(facts(one, **rules)).assign) == [2]
+
+    def test_so_does_a_persons(self) -> None:
+        wish = Wish(1, LicenseKind.USER)
+        held = frozenset({(1, "person-at-one")})
+        made = plan(facts(device(wish=wish), supplies=(self.LEFT, self.OTHER), held=held))
+        assert (only(made).state, made.assign, made.give_back) == (InstallState.LICENSING, {}, {1: {"person-at-one"}})
+
+    def test_one_that_is_on_its_way_is_waited_for(self) -> None:
+        made = plan(facts(device(), supplies=(self.LEFT, self.OTHER), assigning=HELD))
+        assert (only(made).reason, made.assign, made.give_back) == (Reason.SUPERSEDED, {}, {})
+
+    @pytest.mark.parametrize("facts_of_it", [{"is_revocable": False}, {"is_usable": False}])
+    def test_what_cannot_return_now_is_used_on(self, facts_of_it: dict[str, Any]) -> None:
+        made = plan(facts(device(), supplies=(replace(self.LEFT, **facts_of_it), self.OTHER), held=HELD))
+        assert (only(made).sends, only(made).asset_id, made.assign, made.give_back) == ("install", 1, {}, {})
+
+    def test_of_two_there_already_the_one_that_is_admitted_stays(self) -> None:
+        both = frozenset({(1, "S1"), (2, "S1")})
+        made = plan(facts(device(), supplies=(self.LEFT, self.OTHER), held=both))
+        assert (only(made).sends, only(made).asset_id, made.give_back) == ("install", 2, {1: {"S1"}})
+
+    def test_where_no_token_admits_the_person_the_license_returns_whatever_stopping_does(self) -> None:
+        made = plan(facts(device(current=self.INSTALLED), supplies=(self.LEFT,), held=HELD, revoke_on_stop=False))
+        assert (only(made).reason, made.give_back) == (Reason.OUTSIDE, {1: {"S1"}})
+
+
 def test_while_apple_refuses_the_only_token_the_target_waits() -> None:
     assert only(plan(facts(device(), supplies=(replace(SUPPLY, is_usable=False),)))).reason == Reason.TOKEN_REFUSED
 

@@ -134,6 +134,17 @@ def test_no_holder_is_promised_a_license_it_has_or_two_at_once(known: Facts) -> 
 
 
 @given(facts)
+def test_nobody_who_holds_a_license_of_one_token_is_promised_one_of_another(known: Facts) -> None:
+    by_asset = {supply.asset_id: supply for supply in known.supplies}
+    there = {
+        holder
+        for asset_id, holder in known.held | known.assigning
+        if asset_id in by_asset and (holder in SERIALS or (holder, True) in by_asset[asset_id].client_users.values())
+    }
+    assert not there & {verdict.holder for verdicts in plan(known).assign.values() for verdict in verdicts}
+
+
+@given(facts)
 def test_no_license_is_taken_back_that_something_needs(known: Facts) -> None:
     made = plan(known)
     returning = {(asset_id, holder) for asset_id, holders in made.give_back.items() for holder in holders}
