@@ -44,6 +44,8 @@ class Licenses:
             return self._in_line(usable, target, kept)
         if admitting:
             return replace(kept, state=InstallState.IN_LINE, reason=Reason.TOKEN_REFUSED)
+        if self.facts.supplies and target.enrollment_type == EnrollmentType.USER:
+            return replace(kept, reason=Reason.OUTSIDE_USER_ENROLLMENT)
         if self.facts.supplies:
             return replace(kept, state=InstallState.READY, reason=Reason.OUTSIDE, license_kind=WITHOUT)
         return replace(kept, reason=Reason.NOT_OWNED)

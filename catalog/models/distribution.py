@@ -155,6 +155,10 @@ class Reason(models.TextChoices):
     NO_SERIAL = "no_serial", "The device has told no serial number"
     NOT_OWNED = "not_owned", "No VPP token in use owns licenses of this app"
     OUTSIDE = "outside", "Outside the token's user groups: sent without a license"
+    OUTSIDE_USER_ENROLLMENT = (
+        "outside_user_enrollment",
+        "User enrollment needs a license, and the person is outside the token's user groups",
+    )
     NO_LICENSE_LEFT = "no_license_left", "No license is left"
     QUOTA = "quota", "The quota of the person's groups is used up"
     NOT_REGISTERED = "not_registered", "Being registered with Apple"

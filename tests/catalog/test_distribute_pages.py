@@ -131,12 +131,14 @@ def test_the_preview_tells_those_outside_the_token_from_those_in_line(operator: 
     member = ManagedUserFactory(groups=[inside])
     DeviceFactory.create_batch(3, enrolled=True, owner=member)
     DeviceFactory(enrolled=True, owner=ManagedUserFactory())
+    DeviceFactory(in_user_enrollment=True, owner=ManagedUserFactory())
     page = preview(operator, app.pk, is_for_everyone="on")
     assert page.context["sentences"] == [
         "1 device gets it with a license, from “Sales only”.",
         "1 device gets it without a license, because the people are outside the user groups of the VPP tokens."
         " No license is used for them.",
         "2 devices wait in line for a license: no license is left.",
+        "1 device is skipped: user enrollment needs a license, and the person is outside the token's user groups.",
     ]
 
 

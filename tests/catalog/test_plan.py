@@ -94,6 +94,15 @@ def test_a_device_of_nobody_is_outside_a_restricted_token() -> None:
     assert only(plan(facts(shared, supplies=(replace(SUPPLY, admitted=frozenset({1})),)))).reason == Reason.OUTSIDE
 
 
+def test_who_is_outside_and_in_user_enrollment_is_skipped_as_nothing_installs_there_without_a_license() -> None:
+    supply = replace(SUPPLY, admitted=frozenset({2}))
+    verdict = only(plan(facts(device(enrollment_type="user"), supplies=(supply,))))
+    assert (verdict.state, verdict.reason) == (InstallState.SKIPPED, Reason.OUTSIDE_USER_ENROLLMENT)
+    there = current(InstallState.INSTALLED, asset_id=None, holder="")
+    made = plan(facts(device(enrollment_type="user", current=there), supplies=(supply,)))
+    assert (only(made).state, only(made).sends) == (InstallState.INSTALLED, "")
+
+
 def test_tokens_are_used_in_their_order_and_the_next_one_when_the_first_is_empty() -> None:
     supplies = (replace(SUPPLY, free=1), Supply(2, 2, free=5))
     made = plan(facts(device(1), device(2), supplies=supplies))
