@@ -19,7 +19,7 @@ class Licenses:
         self.superseded: set[Key] = set()
         """Held by people outside the token's groups: it returns, as the restriction says, whatever stopping does."""
         self.left = {
-            (supply.asset_id, number): left
+            (supply.token_id, number): left
             for supply in facts.supplies
             for number, (_, left) in enumerate(supply.quotas)
         }
@@ -127,9 +127,9 @@ def _from(supply: Supply, holder: str, verdict: Verdict) -> Verdict:
 
 
 def _quotas(supply: Supply, target: Target) -> list[tuple[int, int]]:
-    """Return which quotas of a supply count this target's license."""
+    """Return which quotas of a supply's token count this target's license; all of its assets of the app share them."""
     return [
-        (supply.asset_id, number) for number, (members, _) in enumerate(supply.quotas) if target.person_id in members
+        (supply.token_id, number) for number, (members, _) in enumerate(supply.quotas) if target.person_id in members
     ]
 
 

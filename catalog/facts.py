@@ -76,6 +76,7 @@ class Supply:
     troubles: Mapping[int, str] = field(default_factory=dict)
     """Why Apple did not register a person, in words."""
     quotas: tuple[tuple[frozenset[int], int], ...] = ()
+    """Those of its token on the app, the same for each of its assets: whom each counts, and how many more it allows."""
 
     def admits(self, person_id: int | None) -> bool:
         """May this person have a license of the token, or this device of nobody?"""

@@ -143,9 +143,11 @@ def refused_by_apple(assets: Sequence[Asset]) -> dict[Key, str]:
 def supplies_of(stock: Stock, groups: Groups, holders: Holders) -> Iterable[Supply]:
     """Yield where licenses may come from, who is admitted to them, and what quotas leave."""
     free = licenses.free(stock.assets)
+    quotas: dict[int, list[tuple[frozenset[int], int]]] = defaultdict(list)
+    for quota in stock.quotas:
+        quotas[quota.token_id].append(_quota(stock, quota, groups, holders))
     for asset in stock.assets:
         restricted = list(asset.token.restricted_to.all())
-        quotas = [quota for quota in stock.quotas if quota.token_id == asset.token_id]
         yield Supply(
             asset.pk,
             asset.token_id,
@@ -156,13 +158,14 @@ def supplies_of(stock: Stock, groups: Groups, holders: Holders) -> Iterable[Supp
             admitted=frozenset().union(*(groups[group.pk] for group in restricted)) if restricted else None,
             client_users=holders.client_users.get(asset.token_id, {}),
             troubles=holders.troubles.get(asset.token_id, {}),
-            quotas=tuple(_quota(asset, quota, groups, holders) for quota in quotas),
+            quotas=tuple(quotas[asset.token_id]),
         )
 
 
-def _quota(asset: Asset, quota: Quota, groups: Groups, holders: Holders) -> tuple[frozenset[int], int]:
-    """Return whose licenses a quota counts, and how many more it allows."""
+def _quota(stock: Stock, quota: Quota, groups: Groups, holders: Holders) -> tuple[frozenset[int], int]:
+    """Return whose licenses a quota counts, of all its token's assets of the app, and how many more it allows."""
     members = frozenset(groups[quota.group_id])
+    assets = {asset.pk for asset in stock.assets if asset.token_id == quota.token_id}
     taken = holders.held | holders.assigning
-    used = sum(1 for asset_id, holder in taken if asset_id == asset.pk and holders.owners.get(holder) in members)
+    used = sum(1 for asset_id, holder in taken if asset_id in assets and holders.owners.get(holder) in members)
     return members, max(0, quota.limit - used)

@@ -21,6 +21,7 @@ from tests.factories import (
     DistributionFactory,
     InstallationFactory,
     ManagedUserFactory,
+    QuotaFactory,
     UserFactory,
     UserGroupFactory,
 )
@@ -120,6 +121,19 @@ def test_stopping_removes_the_app_and_then_asks_for_the_license() -> None:
     Command.objects.update(state="done")
     carry_out(app)
     assert Operation.objects.get().kind == OperationKind.REVOKE
+
+
+def test_a_quota_counts_what_is_held_of_all_assets_of_its_token() -> None:
+    app, plus = owned(pricing_param="PLUS")
+    AssetFactory(adam_id=app.adam_id, token=plus.token)
+    group = UserGroupFactory()
+    devices = [DeviceFactory(enrolled=True, owner=ManagedUserFactory(groups=[group])) for _ in range(4)]
+    hold(plus, devices[0])
+    QuotaFactory(token=plus.token, adam_id=app.adam_id, group=group, limit=2)
+    DistributionFactory(app=app).devices.set(devices)
+    carry_out(app)
+    assert states(app) == ["in_line", "in_line", "licensing", "ready"]
+    assert set(app.installations.filter(state="in_line").values_list("reason", flat=True)) == {Reason.QUOTA}
 
 
 def test_who_moves_from_one_tokens_group_to_anothers_never_holds_two_licenses() -> None:

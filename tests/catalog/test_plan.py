@@ -180,6 +180,19 @@ def test_a_quota_limits_the_members_of_its_group_only() -> None:
     assert [verdict.reason for verdict in made.verdicts] == [Reason.NONE, Reason.QUOTA, Reason.NONE]
 
 
+def test_a_quota_is_shared_by_all_assets_of_its_token() -> None:
+    standard = replace(SUPPLY, free=1, quotas=((frozenset({1, 2, 3}), 2),))
+    made = plan(facts(device(1), device(2), device(3), supplies=(standard, replace(standard, asset_id=2))))
+    assert [(verdict.asset_id, verdict.reason) for verdict in made.verdicts] == [
+        (1, Reason.NONE),
+        (2, Reason.NONE),
+        (None, Reason.NO_LICENSE_LEFT),
+    ]
+    plenty = replace(standard, free=9)
+    made = plan(facts(device(1), device(2), device(3), supplies=(plenty, replace(plenty, asset_id=2))))
+    assert [verdict.reason for verdict in made.verdicts] == [Reason.NONE, Reason.NONE, Reason.QUOTA]
+
+
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
