@@ -24,31 +24,39 @@ class Licenses:
             for number, (_, left) in enumerate(supply.quotas)
         }
 
-    def find(self, target: Target, wish: Wish, blank: Verdict) -> Verdict:
+    def find(self, target: Target, wish: Wish, blank: Verdict, *, promises: bool = True) -> Verdict:
         """Return how the target is licensed: READY with or without a license, or what it waits for."""
         kind, hindrance = _kind(self.facts, target, wish)
         if hindrance:
             return replace(blank, reason=hindrance)
-        kept = replace(blank, license_kind=kind)
         admitting = [supply for supply in self.facts.supplies if supply.admits(target.person_id)]
-        usable = [supply for supply in admitting if supply.is_usable]
         outside = [supply for supply in self.facts.supplies if not supply.admits(target.person_id)]
-        self.superseded |= self.facts.held & {(supply.asset_id, _holder(supply, target, kind)[0]) for supply in outside}
-        found = self._held(admitting, target, kind, kept)
+        found = self._find(admitting, outside, target, kind, replace(blank, license_kind=kind))
+        if promises:
+            self.superseded |= self.facts.held & {(one.asset_id, _holder(one, target, kind)[0]) for one in outside}
+            if found.asks:
+                self._promise(next(one for one in admitting if one.asset_id == found.asset_id), target, found.holder)
+        return found
+
+    def _find(
+        self, admitting: list[Supply], outside: list[Supply], target: Target, kind: str, blank: Verdict
+    ) -> Verdict:
+        usable = [supply for supply in admitting if supply.is_usable]
+        found = self._held(admitting, target, kind, blank)
         if found is None and admitting:
-            found = self._held_outside(outside, target, kind, kept)
-        found = found or self._new(usable, target, kind, kept)
+            found = self._held_outside(outside, target, kind, blank)
+        found = found or self._new(usable, target, kind, blank)
         if found is not None:
             return found
         if usable:
-            return self._in_line(usable, target, kept)
+            return self._in_line(usable, target, blank)
         if admitting:
-            return replace(kept, state=InstallState.IN_LINE, reason=Reason.TOKEN_REFUSED)
+            return replace(blank, state=InstallState.IN_LINE, reason=Reason.TOKEN_REFUSED)
         if self.facts.supplies and target.enrollment_type == EnrollmentType.USER:
-            return replace(kept, reason=Reason.OUTSIDE_USER_ENROLLMENT)
+            return replace(blank, reason=Reason.OUTSIDE_USER_ENROLLMENT)
         if self.facts.supplies:
-            return replace(kept, state=InstallState.READY, reason=Reason.OUTSIDE, license_kind=WITHOUT)
-        return replace(kept, reason=Reason.NOT_OWNED)
+            return replace(blank, state=InstallState.READY, reason=Reason.OUTSIDE, license_kind=WITHOUT)
+        return replace(blank, reason=Reason.NOT_OWNED)
 
     def _held(self, supplies: list[Supply], target: Target, kind: str, blank: Verdict) -> Verdict | None:
         """Return the license the holder has, or is about to have: a second one is never taken."""
@@ -91,7 +99,6 @@ class Licenses:
             if not is_registered:
                 reason = Reason.INVITED if holder else Reason.NOT_REGISTERED
                 return replace(blank, state=InstallState.UNREGISTERED, reason=reason, token_id=supply.token_id)
-            self._promise(supply, target, holder)
             return _from(supply, holder, replace(blank, state=InstallState.LICENSING, asks=True))
         return refusal
 

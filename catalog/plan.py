@@ -80,6 +80,10 @@ def _way_there(facts: Facts, licenses: Licenses, target: Target, wish: Wish, bla
             kept = _as_it_is(target.current, blank)
         return replace(kept, state=InstallState.SKIPPED, reason=hindrance)
     if wish.when == When.ON_DEMAND and not is_there and not (target.current and target.current.is_requested):
+        # Whom a license could never reach is not offered the app: it would be skipped as soon as somebody asks.
+        looked = licenses.find(target, wish, blank, promises=False)
+        if looked.state == InstallState.SKIPPED:
+            return replace(_unused(facts, target, blank), state=InstallState.SKIPPED, reason=looked.reason)
         return replace(_unused(facts, target, blank), state=InstallState.OFFERED)
     licensed = licenses.find(target, wish, blank)
     if target.current and is_there:

@@ -281,6 +281,34 @@ def test_on_demand_nothing_happens_before_somebody_asks() -> None:
     assert plan(facts(device(wish=wish, current=asked))).assign
 
 
+@pytest.mark.parametrize(
+    ("target", "supplies", "reason"),
+    [
+        (device(enrollment_type="user", wish=Wish(1, LicenseKind.DEVICE)), (SUPPLY,), Reason.USER_ENROLLMENT),
+        (device(wish=Wish(1, LicenseKind.USER), has_account=False), (SUPPLY,), Reason.NO_APPLE_ACCOUNT),
+        (
+            device(wish=Wish(1, LicenseKind.DEVICE)),
+            (replace(SUPPLY, is_device_assignable=False),),
+            Reason.NOT_DEVICE_ASSIGNABLE,
+        ),
+        (device(), (), Reason.NOT_OWNED),
+    ],
+)
+def test_on_demand_nobody_is_offered_what_would_be_skipped(
+    target: Target, supplies: tuple[Supply, ...], reason: Reason
+) -> None:
+    assert target.wish
+    on_demand = replace(target, wish=replace(target.wish, when=When.ON_DEMAND))
+    verdicts = [only(plan(facts(one, supplies=supplies))) for one in (target, on_demand)]
+    assert [(verdict.state, verdict.reason) for verdict in verdicts] == [(InstallState.SKIPPED, reason)] * 2
+
+
+def test_what_is_offered_on_demand_takes_no_license_from_others() -> None:
+    offered = device(1, wish=Wish(1, when=When.ON_DEMAND))
+    made = plan(facts(offered, device(2), supplies=(replace(SUPPLY, free=1),)))
+    assert [verdict.state for verdict in made.verdicts] == [InstallState.OFFERED, InstallState.LICENSING]
+
+
 @pytest.mark.parametrize("state", [InstallState.READY, InstallState.SENT, InstallState.INSTALLING])
 def test_what_is_on_its_way_is_not_sent_twice(state: InstallState) -> None:
     verdict = only(plan(facts(device(current=current(state)), held=HELD)))
