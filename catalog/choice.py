@@ -38,6 +38,16 @@ class Licenses:
                 self._promise(next(one for one in admitting if one.asset_id == found.asset_id), target, found.holder)
         return found
 
+    def keep_one(self, target: Target, verdict: Verdict) -> Verdict:
+        """Keep a license for a person who is waited for; return the verdict, in line where none is left to be kept."""
+        usable = [one for one in self.facts.supplies if one.is_usable and one.admits(target.person_id)]
+        for supply in usable:
+            holder, _ = _holder(supply, target, USER)
+            if self._has_one(supply, target) and not self._refusal(supply, target, holder):
+                self._promise(supply, target, holder)
+                return replace(verdict, token_id=supply.token_id)
+        return self._in_line(usable, target, replace(verdict, token_id=None))
+
     def _find(
         self, admitting: list[Supply], outside: list[Supply], target: Target, kind: str, blank: Verdict
     ) -> Verdict:

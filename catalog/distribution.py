@@ -22,7 +22,7 @@ def preview(distributions: Sequence[Distribution], *, replaces: Iterable[int] = 
     """Return what would happen to each target of these stored distributions if they were started now.
 
     `replaces` names distributions in whose place they would come: whom those serve now, too, is told of. What is in
-    force competes for the same licenses.
+    force competes for the same licenses, and so do people who have yet to be registered with Apple.
     """
     wanted, replaced = {distribution.pk for distribution in distributions}, list(replaces)
     served = set(Installation.objects.filter(distribution__in=replaced).values_list("app", "device"))
@@ -33,7 +33,7 @@ def preview(distributions: Sequence[Distribution], *, replaces: Iterable[int] = 
     return [
         verdict
         for app_id, drafts in by_app.items()
-        for verdict in plan(gather(apps[app_id], drafts=drafts, replaces=replaced, people=True)).verdicts
+        for verdict in plan(gather(apps[app_id], drafts=drafts, replaces=replaced, people=True), foresees=True).verdicts
         if verdict.distribution_id in wanted or (app_id, verdict.device_id) in served
     ]
 

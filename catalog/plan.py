@@ -33,19 +33,36 @@ class Plan:
     give_back: dict[int, set[str]] = field(default_factory=dict)
 
 
-def plan(facts: Facts) -> Plan:
-    """Return what happens to every target: those first in line first, each by the licenses its predecessors leave."""
+def plan(facts: Facts, *, foresees: bool = False) -> Plan:
+    """Return what happens to every target: those first in line first, each by the licenses its predecessors leave.
+
+    Who is waited for takes no license from those who can have one now. A plan that `foresees` tells which of them will
+    find none once they are there.
+    """
     made = Plan()
     licenses = Licenses(facts)
-    for target in sorted(facts.targets, key=_place_in_line):
+    targets = sorted(facts.targets, key=_place_in_line)
+    for target in targets:
         verdict = _verdict(facts, licenses, target)
         made.verdicts.append(verdict)
         if verdict.asks and verdict.asset_id is not None:
             made.assign.setdefault(verdict.asset_id, []).append(verdict)
         if verdict.reason == Reason.NOT_REGISTERED and verdict.token_id and verdict.person_id:
             made.register.setdefault(verdict.token_id, set()).add(verdict.person_id)
+    if foresees:
+        _foresee(licenses, targets, made)
     _give_back(facts, made, licenses.superseded)
     return made
+
+
+def _foresee(licenses: Licenses, targets: list[Target], made: Plan) -> None:
+    """Give the people who are waited for what the others leave, one license each; the rest of them stands in line."""
+    kept: dict[int | None, Verdict] = {}
+    for place, (target, verdict) in enumerate(zip(targets, made.verdicts, strict=True)):
+        if verdict.state == InstallState.UNREGISTERED:
+            one = kept.get(target.person_id) or licenses.keep_one(target, verdict)
+            kept[target.person_id] = one
+            made.verdicts[place] = replace(verdict, state=one.state, reason=one.reason, token_id=one.token_id)
 
 
 def _place_in_line(target: Target) -> tuple[int, float, int, int]:

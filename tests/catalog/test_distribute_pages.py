@@ -142,6 +142,21 @@ def test_the_preview_tells_those_outside_the_token_from_those_in_line(operator: 
     ]
 
 
+def test_the_preview_puts_in_line_whose_license_others_will_have_before_the_person_is_there(operator: Client) -> None:
+    token = ContentTokenFactory(name="Head office")
+    app = owned_app(token)
+    token.assets.update(total=4, available=4, assigned=0)
+    DeviceFactory.create_batch(3, enrolled=True)
+    for _ in range(3):
+        DeviceFactory(in_user_enrollment=True, owner=ManagedUserFactory())
+    page = preview(operator, app.pk, is_for_everyone="on")
+    assert page.context["sentences"] == [
+        "3 devices get it with a license, from “Head office”.",
+        "2 devices wait in line for a license: no license is left.",
+        "1 device waits for the person: being registered with Apple.",
+    ]
+
+
 def test_targets_are_found_by_what_happens_and_by_text(operator: Client) -> None:
     app = owned_app(ContentTokenFactory())
     DeviceFactory(name="Till 1", enrolled=True, owner=ManagedUserFactory(name="Ada"))

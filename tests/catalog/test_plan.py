@@ -241,6 +241,30 @@ def test_an_invited_person_is_waited_for_and_costs_no_license() -> None:
     assert (only(made).reason, made.register, made.assign) == (Reason.INVITED, {}, {})
 
 
+def test_it_is_foreseen_who_finds_no_license_left_once_the_person_is_there() -> None:
+    supply = replace(SUPPLY, free=3, client_users={1: ("person-one", True)})
+    wish = Wish(1, LicenseKind.USER)
+    waited_for = [replace(device(number, wish=wish), person_id=person) for number, person in ((2, 7), (3, 7), (4, 8))]
+    known = facts(*waited_for, device(5), replace(device(6, wish=wish), person_id=9), supplies=(supply,))
+    seen, done = plan(known, foresees=True), plan(known)
+    there = InstallState.UNREGISTERED
+    assert [verdict.state for verdict in done.verdicts] == [there, there, there, InstallState.LICENSING, there]
+    expected = [there, there, there, InstallState.LICENSING, InstallState.IN_LINE]
+    assert [verdict.state for verdict in seen.verdicts] == expected
+    assert (seen.verdicts[-1].reason, seen.verdicts[-1].token_id) == (Reason.NO_LICENSE_LEFT, None)
+    assert (seen.assign, seen.register) == (done.assign, done.register)
+
+
+def test_it_is_foreseen_that_the_next_token_serves_those_whom_the_first_cannot() -> None:
+    wish = Wish(1, LicenseKind.USER)
+    supplies = (replace(SUPPLY, free=1), Supply(2, 2, free=1))
+    made = plan(facts(*(device(number, wish=wish) for number in (1, 2)), supplies=supplies), foresees=True)
+    assert [(verdict.state, verdict.token_id) for verdict in made.verdicts] == [
+        (InstallState.UNREGISTERED, 1),
+        (InstallState.UNREGISTERED, 2),
+    ]
+
+
 def test_two_devices_of_one_person_share_a_user_license() -> None:
     supply = replace(SUPPLY, free=1, client_users={7: ("person-seven", True)})
     wish = Wish(1, LicenseKind.USER)

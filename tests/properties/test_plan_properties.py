@@ -134,6 +134,14 @@ def test_no_holder_is_promised_a_license_it_has_or_two_at_once(known: Facts) -> 
 
 
 @given(facts)
+def test_what_is_foreseen_changes_only_what_is_said_of_those_who_are_waited_for(known: Facts) -> None:
+    made, seen = plan(known), plan(known, foresees=True)
+    assert (made.assign, made.register, made.give_back) == (seen.assign, seen.register, seen.give_back)
+    for before, after in zip(made.verdicts, seen.verdicts, strict=True):
+        assert before == after or (before.state, after.lets_go) == (InstallState.UNREGISTERED, before.lets_go)
+
+
+@given(facts)
 def test_nobody_who_holds_a_license_of_one_token_is_promised_one_of_another(known: Facts) -> None:
     by_asset = {supply.asset_id: supply for supply in known.supplies}
     there = {
