@@ -21,7 +21,7 @@ from tokens.models import (
     TargetState,
 )
 from vppportal.columns import ICON, NAMED, Actions, Cell, LicenseCount, Number, When
-from vppportal.groups.models import Device
+from vppportal.groups.models import Device, ManagedUser, UserGroup
 from vppportal.lists import Search
 
 
@@ -190,11 +190,26 @@ def by_holder(rows: QuerySet[Any], name: str, value: str) -> QuerySet[Any]:
     return rows.filter(strange_devices | Q(~Exists(people), serial_number=""))
 
 
+def of_group(rows: QuerySet[Any], name: str, value: UserGroup | None) -> QuerySet[Any]:
+    """Keep rows held by people of a user group, and by their devices."""
+    if value is None:
+        return rows
+    members = ManagedUser.groups.through.objects.filter(usergroup=value).values("manageduser")
+    devices = Device.objects.exclude(serial_number="").filter(owner__in=members).values(serial=Upper("serial_number"))
+    people = ClientUser.objects.filter(
+        token=OuterRef("asset__token"), client_user_id=OuterRef("client_user_id"), person__in=members
+    )
+    return rows.filter(Q(serial_number__in=devices) | (Q(serial_number="") & Exists(people)))
+
+
 class HolderFilter(django_filters.FilterSet):
     """Finds holders of licenses."""
 
     q = HolderSearch()
     holder = django_filters.ChoiceFilter(choices=HOLDERS, method=by_holder, label="Held by", empty_label="All")
+    group = django_filters.ModelChoiceFilter(
+        queryset=UserGroup.objects.all(), method=of_group, label="User group", empty_label="All"
+    )
 
     class Meta:
         model = Assignment

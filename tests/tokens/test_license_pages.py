@@ -131,6 +131,27 @@ def test_holders_can_be_narrowed_down(operator: Client, asset: Asset, query: str
     assert sorted(line.split(",")[1] or line.split(",")[2] for line in lines) == found
 
 
+def test_the_licenses_of_a_user_group_are_found_and_taken_back_together(operator: Client, asset: Asset) -> None:
+    group = UserGroupFactory(name="Leaving")
+    members = ManagedUserFactory.create_batch(2, groups=[group, UserGroupFactory()])
+    stays = ManagedUserFactory()
+    for person in (*members, stays):
+        AssignmentFactory(asset=asset, serial_number=DeviceFactory(owner=person).serial_number)
+        user = ClientUserFactory(token=asset.token, person=person)
+        AssignmentFactory(asset=asset, serial_number="", client_user_id=user.client_user_id)
+    namesake = ClientUserFactory(person=members[0], client_user_id="namesake")
+    AssignmentFactory(asset=asset, serial_number="", client_user_id=namesake.client_user_id)
+    AssignmentFactory(asset=asset, serial_number="STRANGER1")
+    query = f"?group={group.pk}"
+    lines = operator.get(f"{address(asset)}{query}&export=csv").getvalue().decode().splitlines()[1:]
+    assert len(lines) == 4
+    assert all(member.name in "".join(lines) for member in members)
+    shown = revoke(operator, asset, query, all_matching="1").content.decode()
+    assert "Apple is asked to revoke 4 licenses. Held by devices: 2; by people: 2." in shown
+    revoke(operator, asset, query, all_matching="1", confirmed="yes")
+    assert Target.objects.filter(state=TargetState.OPEN).count() == 4
+
+
 def test_many_holders_cost_no_more_queries_than_few(operator: Client, asset: Asset) -> None:
     def fill(many: int) -> int:
         for _ in range(many):
