@@ -15,6 +15,7 @@ from catalog import commands, mdm, reconciling
 from catalog.approval import decisions
 from catalog.models import (
     IN_NEED,
+    ON_THE_WAY,
     WITHOUT_APP,
     Addition,
     App,
@@ -37,6 +38,14 @@ ON_DEVICE = Q(state__in=(InstallState.SENT, InstallState.INSTALLING, InstallStat
 )
 NOT_SENT_YET = (*IN_NEED, InstallState.LICENSING, InstallState.OFFERED, InstallState.READY)
 
+STILL_THERE: Final = (
+    *ON_THE_WAY,
+    InstallState.INSTALLED,
+    InstallState.FAILED,
+    InstallState.LICENSING,
+    InstallState.REMOVING,
+)
+"""Where an installation of a deleted app stands while it is not over: each next plan brings it nearer to its end."""
 
 SENTENCES: Final = (
     (
@@ -263,8 +272,14 @@ def delete_app(app: App, by: User) -> bool:
 
 
 def purge_deleted() -> int:
-    """Delete the rows of deleted apps of which no device and no license is left; return how many."""
-    left = Installation.objects.filter(Q(state__in=(InstallState.REMOVING, InstallState.LICENSING)) | returning())
+    """Delete the rows of deleted apps of which no device and no license is left; return how many.
+
+    A removal that failed for good, as the device is lost or refuses it, is waited for as long as its command is kept:
+    until then a late answer can still tell that the app is gone. An app that only such devices have is forgotten then;
+    a license that one of them still holds is found, and taken back by hand, on the pages of its token.
+    """
+    given_up = Q(state=InstallState.FAILED, retry_at=None, since__lt=timezone.now() - commands.COMMANDS_KEPT)
+    left = Installation.objects.filter(Q(state__in=STILL_THERE) | returning()).exclude(given_up)
     planned = Q(reconciliation=None) | Q(reconciliation__planned_at__gt=F("deleted_at"))
     gone = App.objects.exclude(deleted_at=None).filter(planned).exclude(pk__in=left.values("app"))
     with transaction.atomic():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -109,6 +112,38 @@ def test_a_deleted_app_is_forgotten_when_it_was_planned_and_nothing_is_left(by: 
     type(row).objects.update(state=InstallState.REMOVED, asset=None)
     assert removal.purge_deleted() == 1
     assert not App.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "facts"),
+    [
+        (InstallState.FAILED, {"retry_at": timezone.now() + timedelta(seconds=30)}),
+        (InstallState.FAILED, {"confirmed_at": timezone.now()}),
+        (InstallState.READY, {}),
+        (InstallState.SENT, {}),
+        (InstallState.INSTALLING, {}),
+        (InstallState.INSTALLED, {}),
+    ],
+)
+def test_a_deleted_app_is_remembered_while_a_device_may_have_it(by: User, state: str, facts: dict[str, Any]) -> None:
+    row = InstallationFactory(state=state, **facts)
+    removal.delete_app(row.app, by)
+    Reconciliation.objects.update(planned_at=timezone.now())
+    assert removal.purge_deleted() == 0
+
+
+def test_a_removal_that_failed_for_good_keeps_a_deleted_app_for_ninety_days(by: User) -> None:
+    failed_at = timezone.now() - timedelta(days=89)
+    row = InstallationFactory(
+        state=InstallState.FAILED, since=failed_at, confirmed_at=failed_at, asset=AssetFactory(is_revocable=True)
+    )
+    removal.delete_app(row.app, by)
+    Reconciliation.objects.update(planned_at=timezone.now())
+    assert removal.purge_deleted() == 0
+    type(row).objects.update(since=failed_at - timedelta(days=2), retry_at=timezone.now())
+    assert removal.purge_deleted() == 0
+    type(row).objects.update(retry_at=None)
+    assert removal.purge_deleted() == 1
 
 
 def test_a_tokens_policies_go_to_the_apps_it_added_and_to_no_others(by: User) -> None:
