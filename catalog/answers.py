@@ -167,11 +167,14 @@ def _errors(payload: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
             )
 
 
-def find(state: InstallState, listed: str, age: timedelta, *, is_overdue: bool = False) -> Finding:
+def find(
+    state: InstallState, listed: str, age: timedelta, *, is_overdue: bool = False, is_leaving: bool = False
+) -> Finding:
     """Return what a list of managed apps means for an app that was asked about.
 
     `listed` is what the list says of the app, empty where it does not name it; `age` is how long the app is in its
     state. `is_overdue` says that the command was in the queue long before the list: the device has come past it.
+    `is_leaving` says that what failed was to take the app away.
     """
     match state:
         case InstallState.SENT | InstallState.INSTALLING:
@@ -182,6 +185,8 @@ def find(state: InstallState, listed: str, age: timedelta, *, is_overdue: bool =
             return Finding(is_named=True)
         case InstallState.INSTALLED if listed in ("", "ManagedButUninstalled"):
             return Finding(InstallState.FAILED, "Somebody removed the app from the device.")
+        case InstallState.FAILED if is_leaving:
+            return Finding(is_named=True) if _is_there(listed) else Finding(InstallState.REMOVED)
         case InstallState.FAILED if listed == "Managed":
             return Finding(InstallState.INSTALLED, is_named=True)
     return Finding()
@@ -207,8 +212,12 @@ def _found_on_its_way(state: InstallState, listed: str, age: timedelta, is_overd
 
 
 def _found_on_its_way_out(listed: str, age: timedelta) -> Finding:
-    if listed not in IN_PROGRESS and listed != "Managed":
+    if not _is_there(listed):
         return Finding(InstallState.REMOVED)
     if age > ABSENT_FOR:
         return Finding(InstallState.FAILED, "The device still has the app.", is_named=True, may_help_again=True)
     return Finding(is_named=True, asks_again=True)
+
+
+def _is_there(listed: str) -> bool:
+    return listed == "Managed" or listed in IN_PROGRESS

@@ -85,12 +85,19 @@ def _list(device_id: int, enrollment_id: str, bundle_ids: set[str], now: datetim
 
 
 def _apps_to_look_for(device_ids: Iterable[int]) -> dict[int, set[str]]:
-    """Return the bundle ids of each device's apps that a list decides on; a device without any is asked for all."""
+    """Return the bundle ids of each device's apps that a list decides on; a device without any is asked for all.
+
+    Where there are some, those that failed are asked for as well: a late answer may have more to tell of them.
+    """
     found: dict[int, set[str]] = defaultdict(set)
+    failed: dict[int, set[str]] = defaultdict(set)
     is_updated = Q(state=InstallState.INSTALLED, update_state=UpdateState.UNDER_WAY)
-    rows = Installation.objects.filter(Q(state__in=LISTED) | is_updated, device__in=list(device_ids))
-    for device_id, bundle_id in rows.values_list("device_id", "app__listing__bundle_id"):
-        found[device_id].add(bundle_id)
+    listed = Q(state__in=(*LISTED, InstallState.FAILED)) | is_updated
+    rows = Installation.objects.filter(listed, device__in=list(device_ids))
+    for device_id, state, bundle_id in rows.values_list("device_id", "state", "app__listing__bundle_id"):
+        (failed if state == InstallState.FAILED else found)[device_id].add(bundle_id)
+    for device_id, bundle_ids in found.items():
+        bundle_ids |= failed[device_id]
     return found
 
 

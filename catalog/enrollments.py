@@ -228,8 +228,7 @@ def _part(renewed: Moments, left: Moments) -> None:
         began_at = renewed.get(row.device_id)
         if began_at is None or row.since >= began_at or row.state not in GONE_WITH_ITS_ENROLLMENT:
             continue
-        is_unwanted = row.state == InstallState.FAILED and row.distribution_id is None and row.confirmed_at is not None
-        if row.state == InstallState.REMOVING or is_unwanted:
+        if row.state == InstallState.REMOVING or row.failed_to_leave:
             moves.move(row, InstallState.REMOVED, began_at)
         else:
             moves.move(row, InstallState.FAILED, began_at, "The device was enrolled anew.")

@@ -165,7 +165,7 @@ def _way_back(facts: Facts, target: Target, blank: Verdict) -> Verdict:
         return never if target.wish else _gone(facts, replace(kept, is_over=kept.asset_id is None))
     if not target.is_enrolled:
         return _gone(facts, kept)
-    if current.state == InstallState.REMOVING or _failed_to_leave(current):
+    if current.state == InstallState.REMOVING or (_failed_to_leave(current) and not current.is_due):
         return kept
     removes = facts.remove_on_selective_wipe if target.blocked == Reason.WIPED else facts.remove_on_stop
     if removes or target.blocked == Reason.RETIRED:
@@ -181,13 +181,13 @@ def _gone(facts: Facts, kept: Verdict) -> Verdict:
 
 
 def _failed_to_leave(current: Current) -> bool:
-    """Did taking it away fail, and is it not yet time to try again?"""
-    return current.state == InstallState.FAILED and current.is_leaving and not current.is_due
+    """Did taking it away fail?"""
+    return current.state == InstallState.FAILED and current.is_leaving
 
 
 def _may_be_there(current: Current) -> bool:
-    """May the app be on the device? One that failed now may have been there before."""
-    return current.state in PERHAPS_THERE or current.was_there
+    """May the app be on the device? One that failed now may have been there before, or failed to be taken away."""
+    return current.state in PERHAPS_THERE or current.was_there or _failed_to_leave(current)
 
 
 def _give_back(facts: Facts, made: Plan, superseded: set[Key]) -> None:

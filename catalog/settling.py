@@ -227,7 +227,7 @@ def _apps(payload: Mapping[str, Any]) -> Apps:
 
 def _is_news(row: Installation, at: datetime) -> bool:
     """Does a list of this time tell more than is known? An older one says nothing about what was done since."""
-    is_old = row.state in LISTED and at < row.since
+    is_old = (row.state in LISTED or row.failed_to_leave) and at < row.since
     return not is_old and (row.confirmed_at is None or at > row.confirmed_at)
 
 
@@ -250,10 +250,12 @@ def _apply(batch: _Settling, command: Command, row: Installation, entry: Mapping
     listed, sent = entry.get("Status"), batch.open_command(row)
     is_overdue, was_awaited = _is_overdue(sent, command), is_awaited(row)
     finding = find(
-        InstallState(row.state), listed if isinstance(listed, str) else "", at - row.since, is_overdue=is_overdue
+        InstallState(row.state),
+        listed if isinstance(listed, str) else "",
+        at - row.since,
+        is_overdue=is_overdue,
+        is_leaving=row.failed_to_leave,
     )
-    if row.state == InstallState.FAILED and row.distribution_id is None:
-        return False
     if finding.is_named:
         batch.moves.name(row, at, version_of(entry))
     if finding.state == InstallState.FAILED:

@@ -7,22 +7,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from catalog.facts import Current, Target, Wish
-from catalog.models import App, Distribution, DistributionState, Installation, InstallState, Reason, When
+from catalog.models import (
+    WITHOUT_A_CLAIM,
+    App,
+    Distribution,
+    DistributionState,
+    Installation,
+    InstallState,
+    Reason,
+    When,
+)
 from vppportal.groups.models import Device, ManagedUser, UserGroup
 
-WITHOUT_A_CLAIM: Final = (
-    Reason.NOT_WANTED,
-    Reason.WIPED,
-    Reason.RETIRED,
-    Reason.PERSON_LEFT,
-    Reason.NOT_ENROLLED,
-)
 Groups = dict[int, set[int]]
 """The people of each group."""
 

@@ -174,6 +174,16 @@ class Reason(models.TextChoices):
     NOT_RECLAIMABLE = "not_reclaimable", "Apple does not take this license back"
 
 
+WITHOUT_A_CLAIM = (
+    Reason.NOT_WANTED,
+    Reason.WIPED,
+    Reason.RETIRED,
+    Reason.PERSON_LEFT,
+    Reason.NOT_ENROLLED,
+)
+"""Why a device has no claim to an app that it may have."""
+
+
 class Installation(models.Model):
     """The state of one app on one device."""
 
@@ -235,6 +245,11 @@ class Installation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.app} on {self.device}"
+
+    @property
+    def failed_to_leave(self) -> bool:
+        """Did taking it away fail? An install that failed has a claim, or the next plan ends it."""
+        return self.state == InstallState.FAILED and self.reason in WITHOUT_A_CLAIM
 
 
 class ReconciliationQuerySet(WorkQuerySet["Reconciliation"]):

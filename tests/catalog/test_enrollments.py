@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from catalog.models import Command, CommandStatus, DeviceEvent, Installation, InstallState, Reconciliation
+from catalog.models import Command, CommandStatus, DeviceEvent, Installation, InstallState, Reason, Reconciliation
 from tests.channel import START, authenticate, event, on_the_way, told
 from tests.factories import (
     CommandFactory,
@@ -204,6 +204,14 @@ def test_an_app_is_sent_again_to_a_device_that_was_enrolled_anew() -> None:
 
 def test_what_was_to_be_removed_is_gone_with_the_old_enrollment() -> None:
     command = on_the_way("RemoveApplication", InstallState.REMOVING)
+    told(authenticate("E-new", command.device.serial_number, at=timezone.now()))
+    assert Installation.objects.get().state == InstallState.REMOVED
+
+
+@pytest.mark.parametrize("reason", [Reason.NOT_WANTED, Reason.WIPED])
+def test_what_failed_to_be_removed_is_gone_with_the_old_enrollment_as_well(reason: str) -> None:
+    command = on_the_way("RemoveApplication", InstallState.FAILED, status=CommandStatus.LOST, state="failed")
+    Installation.objects.update(reason=reason, distribution=DistributionFactory(app=Installation.objects.get().app))
     told(authenticate("E-new", command.device.serial_number, at=timezone.now()))
     assert Installation.objects.get().state == InstallState.REMOVED
 

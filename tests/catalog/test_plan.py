@@ -365,6 +365,13 @@ class TestWayBack:
         due = plan(facts(device(wish=None, current=replace(failed, is_due=True)), held=HELD))
         assert only(due).sends == "remove"
 
+    def test_an_app_that_no_list_has_named_and_that_failed_to_be_taken_away_may_still_be_there(self) -> None:
+        failed = current(InstallState.FAILED, is_leaving=True)
+        waits = plan(facts(device(wish=None, current=failed), held=HELD))
+        assert (only(waits).state, only(waits).sends, waits.give_back) == (InstallState.FAILED, "", {})
+        due = plan(facts(device(wish=None, current=replace(failed, is_due=True)), held=HELD))
+        assert only(due).sends == "remove"
+
     def test_the_license_returns_only_after_the_app_is_gone(self) -> None:
         removing = current(InstallState.REMOVING, was_there=True)
         removed = current(InstallState.REMOVED, was_there=True)

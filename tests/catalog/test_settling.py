@@ -11,15 +11,18 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog import events
+from catalog import carrying_out, chasing, events, reconciling
 from catalog.mdm import Report
 from catalog.models import (
+    App,
     Command,
     CommandKind,
     CommandStatus,
     DeviceEvent,
     Installation,
     InstallState,
+    Reason,
+    Reconciliation,
 )
 from tests.channel import (
     answer,
@@ -34,11 +37,25 @@ from tests.channel import (
     refusal,
     told,
 )
-from tests.factories import AppFactory, CommandFactory, DistributionFactory
+from tests.factories import (
+    AppFactory,
+    AssetFactory,
+    AssignmentFactory,
+    CommandFactory,
+    DistributionFactory,
+    InstallationFactory,
+)
+from tokens.models import Operation, OperationKind
 from vppportal.groups.models import Device
 
 pytestmark = pytest.mark.django_db
 INSTALL, REMOVE = CommandKind.INSTALL, CommandKind.REMOVE
+
+
+def plan_anew(app: App) -> None:
+    reconciling.wake([app.pk])
+    (row,) = Reconciliation.objects.filter(app=app).claim(1)
+    carrying_out.reconcile(row)
 
 
 def test_an_install_that_is_taken_is_followed_by_a_list() -> None:
@@ -151,8 +168,63 @@ def test_the_answer_to_a_command_given_up_is_noted_and_looked_into() -> None:
     assert installation_of(command).state == InstallState.INSTALLED
 
 
-def test_what_failed_to_be_removed_is_not_taken_for_wanted() -> None:
+def failed_to_leave() -> Command:
+    """Return a removal that was given up, of an app nobody wants."""
     command = on_the_way(REMOVE, InstallState.FAILED, status=CommandStatus.LOST, state="failed")
+    Installation.objects.update(reason=Reason.NOT_WANTED)
+    return command
+
+
+def test_what_failed_to_be_removed_is_not_taken_for_wanted() -> None:
+    command = failed_to_leave()
+    told(answer(command, "Acknowledged"))
+    list_says(command.device, example_app="Managed")
+    assert installation_of(command).state == InstallState.FAILED
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_device_that_slept_through_a_removal_gives_its_license_back_when_it_wakes(confirmed: bool) -> None:
+    app = AppFactory(listing__bundle_id="example.app")
+    asset = AssetFactory(adam_id=app.adam_id, is_revocable=True)
+    command = on_the_way(REMOVE, InstallState.REMOVING, app=app)
+    serial, long_ago = command.device.serial_number, timezone.now() - timedelta(days=15)
+    AssignmentFactory(asset=asset, serial_number=serial)
+    Installation.objects.update(asset=asset, holder=serial, license_kind="device", reason=Reason.NOT_WANTED)
+    Installation.objects.update(since=long_ago, confirmed_at=long_ago if confirmed else None)
+    Command.objects.update(sent_at=long_ago, next_attempt_at=timezone.now())
+    chasing.chase()
+    plan_anew(app)
+    assert fate(command)[:2] == ("lost", "failed")
+    assert not Operation.objects.exists()
+    told(answer(command, "Acknowledged"))
+    list_says(command.device)
+    assert installation_of(command).state == InstallState.REMOVED
+    plan_anew(app)
+    assert Operation.objects.get().kind == OperationKind.REVOKE
+
+
+def test_a_list_from_before_a_removal_failed_says_nothing_about_it() -> None:
+    command = failed_to_leave()
+    told(answer(command, "Acknowledged"))
+    list_says(command.device, at=timezone.now() - timedelta(minutes=5))
+    assert installation_of(command).state == InstallState.FAILED
+
+
+def test_what_failed_to_be_removed_is_looked_for_beside_what_is_on_its_way() -> None:
+    command = failed_to_leave()
+    second = AppFactory(listing__bundle_id="second.app")
+    InstallationFactory(device=command.device, app=second, state=InstallState.INSTALLING)
+    told(answer(command, "Acknowledged"))
+    assert open_list(command.device).payload == {"Identifiers": ["example.app", "second.app"]}
+    list_says(command.device, second_app="Installing")
+    assert installation_of(command).state == InstallState.REMOVED
+
+
+@pytest.mark.parametrize("reason", [Reason.WIPED, Reason.RETIRED])
+def test_what_a_wiped_device_keeps_is_not_taken_for_wanted_although_a_distribution_includes_it(reason: str) -> None:
+    command = failed_to_leave()
+    wish = DistributionFactory(app=installation_of(command).app)
+    Installation.objects.update(distribution=wish, reason=reason)
     told(answer(command, "Acknowledged"))
     list_says(command.device, example_app="Managed")
     assert installation_of(command).state == InstallState.FAILED
