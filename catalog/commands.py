@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from catalog.answers import LISTED
@@ -39,6 +39,22 @@ def enqueue(commands: Iterable[Command]) -> int:
     if stored:
         nudge("catalog.tasks.send_commands")
     return stored
+
+
+def given_up_installs() -> QuerySet[Command]:
+    """Return installs that were given up after they were sent: what their devices may still do, or did, unseen.
+
+    They wait in the MDM server's queue for as long as the device stays enrolled as it is.
+    """
+    return Command.objects.filter(
+        kind=CommandKind.INSTALL,
+        installation__isnull=False,
+        state=WorkState.FAILED,
+        status__in=(CommandStatus.LOST, CommandStatus.ACKNOWLEDGED),
+        sent_at__isnull=False,
+        enrollment_id=F("device__enrollment_id"),
+        created_at__gte=F("device__enrolled_at"),
+    )
 
 
 def next_look(waited: timedelta) -> timedelta:
@@ -102,9 +118,10 @@ def _apps_to_look_for(device_ids: Iterable[int]) -> dict[int, set[str]]:
 
 
 def forget() -> None:
-    """Delete events and closed commands that nobody asks for any more."""
+    """Delete events and closed commands that nobody asks for any more; what a device may still do is kept."""
     now = timezone.now()
     events = DeviceEvent.objects.exclude(state__in=OPEN_STATES)
     events.filter(received_at__lt=now - EVENTS_KEPT).delete()
     commands = Command.objects.exclude(state__in=OPEN_STATES)
-    commands.filter(created_at__lt=now - COMMANDS_KEPT).delete()
+    kept = given_up_installs().values("pk")
+    commands.filter(created_at__lt=now - COMMANDS_KEPT).exclude(pk__in=kept).delete()

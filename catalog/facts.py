@@ -40,6 +40,7 @@ class Current:
     is_due: bool = False
     is_requested: bool = False
     was_there: bool = False
+    """A list of the device named it, or an install was given up that the device may still carry out."""
     is_leaving: bool = False
     """It was being taken away when it was last planned."""
 

@@ -157,7 +157,8 @@ def consequences_of_delete(app: App) -> Consequences:
 
 def _consequences(installations: QuerySet[Installation], *, removes: Q) -> Consequences:
     reachable = Q(device__unenrolled_at=None) & ~Q(device__enrollment_id="")
-    there = ON_DEVICE & ~Q(state__in=WITHOUT_APP)
+    given_up = Q(pk__in=commands.given_up_installs().values("installation"))
+    there = (ON_DEVICE | given_up) & ~Q(state__in=WITHOUT_APP)
     licensed = Q(asset__isnull=False)
     returning = licensed & Q(app__revoke_on_stop=True)
     counted = installations.aggregate(

@@ -11,6 +11,7 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
+from catalog.commands import given_up_installs
 from catalog.facts import Current, Target, Wish
 from catalog.models import (
     WITHOUT_A_CLAIM,
@@ -98,7 +99,8 @@ def targets_of(
 ) -> list[Target]:
     """Return the devices with what they wish and have; `accounts` says which people could hold a license."""
     now = timezone.now()
-    current = {row.device_id: _current(row, now) for row in app.installations.all()}
+    unheard = set(given_up_installs().filter(installation__app=app).values_list("installation", flat=True))
+    current = {row.device_id: _current(row, now, row.pk in unheard) for row in app.installations.all()}
     known = [_target(device, audiences, current.get(device.pk), accounts) for device in devices.select_related("owner")]
     return [target for target in known if target.wish or target.current]
 
@@ -133,7 +135,7 @@ def _blocked(device: Device) -> Reason:
     return Reason.NONE if device.is_enrolled else Reason.NOT_ENROLLED
 
 
-def _current(row: Installation, now: datetime) -> Current:
+def _current(row: Installation, now: datetime, may_have_come: bool) -> Current:
     return Current(
         InstallState(row.state),
         row.asset_id,
@@ -142,7 +144,7 @@ def _current(row: Installation, now: datetime) -> Current:
         row.queued_at,
         is_due=row.retry_at is not None and row.retry_at <= now,
         is_requested=row.is_requested,
-        was_there=row.confirmed_at is not None,
+        was_there=row.confirmed_at is not None or may_have_come,
         is_leaving=row.reason in WITHOUT_A_CLAIM,
     )
 

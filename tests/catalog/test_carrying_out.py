@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog import carrying_out, distribution, reconciling
+from catalog import carrying_out, chasing, distribution, reconciling, removal
 from catalog.facts import Facts
 from catalog.models import App, Command, CommandKind, CommandStatus, Installation, InstallState, Reason, Reconciliation
 from catalog.plan import Plan, plan
@@ -269,6 +269,49 @@ def test_an_install_that_was_not_sent_yet_is_not_sent_when_nobody_wants_it_any_m
     assert (command.state, command.status) == ("done", CommandStatus.CANCELLED)
     assert states(app) == ["removed"]
     assert Operation.objects.get().kind == OperationKind.REVOKE
+
+
+def given_up() -> App:
+    """Return an app of which one install was sent and given up, and which is then no longer distributed."""
+    long_ago = timezone.now() - timedelta(days=15)
+    app, command = about_to_be_sent(status=CommandStatus.SENT, created_at=long_ago, sent_at=long_ago)
+    Device.objects.update(enrolled_at=long_ago - timedelta(days=1))
+    app.installations.update(state=InstallState.SENT)
+    chasing.chase()
+    command.refresh_from_db()
+    assert (command.status, states(app)) == (CommandStatus.LOST, ["failed"])
+    distribution.stop(app.distributions.get(), UserFactory())
+    return app
+
+
+@pytest.mark.parametrize("status", [CommandStatus.LOST, CommandStatus.ACKNOWLEDGED])
+def test_an_install_that_was_given_up_is_followed_by_a_removal_as_the_device_may_still_do_it(status: str) -> None:
+    app = given_up()
+    Command.objects.update(status=status)
+    told = removal.consequences_of_stop(app.installations.all())
+    assert (told.removes, told.cancels) == (1, 0)
+    carry_out(app)
+    assert states(app) == ["removing"]
+    assert Command.objects.open().get().kind == CommandKind.REMOVE
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": CommandStatus.ERROR}, {"sent_at": None}, {"enrollment_id": "the one before"}]
+)
+def test_an_install_that_can_do_nothing_any_more_needs_no_removal(change: dict[str, Any]) -> None:
+    app = given_up()
+    Command.objects.update(**change)
+    carry_out(app)
+    assert states(app) == ["removed"]
+    assert not Command.objects.open().exists()
+
+
+def test_an_install_of_an_earlier_enrollment_of_the_same_name_needs_no_removal() -> None:
+    app = given_up()
+    Device.objects.update(enrolled_at=timezone.now())
+    carry_out(app)
+    assert states(app) == ["removed"]
 
 
 def test_an_install_that_is_being_handed_over_is_waited_for() -> None:

@@ -132,6 +132,18 @@ def test_old_events_and_closed_commands_are_forgotten() -> None:
     assert Command.objects.count() == 2
 
 
+def test_an_install_that_its_device_may_still_carry_out_is_not_forgotten() -> None:
+    command = on_the_way(INSTALL, InstallState.FAILED, status=CommandStatus.LOST, state="failed")
+    long_ago = timezone.now() - timedelta(days=91)
+    Device.objects.update(enrolled_at=long_ago)
+    Command.objects.update(created_at=long_ago)
+    commands.forget()
+    assert Command.objects.get() == command
+    Device.objects.update(enrolled_at=timezone.now())
+    commands.forget()
+    assert not Command.objects.exists()
+
+
 def test_a_server_that_hangs_does_not_keep_a_batch_for_longer_than_its_lease(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
