@@ -27,6 +27,7 @@ from catalog.models import (
     Installation,
     InstallState,
     Outcome,
+    Reason,
 )
 from tokens.models import ContentToken
 from tokens.policies import POLICY_FIELDS
@@ -213,8 +214,15 @@ def retire(device: Device, by: User) -> bool:
 
 
 def release_retired() -> int:
-    """Remove MDM control from retired devices on which nothing is left to remove; return how many."""
-    busy = Installation.objects.filter(state__in=(InstallState.REMOVING, *NOT_SENT_YET, InstallState.INSTALLED))
+    """Remove MDM control from retired devices on which nothing is left to remove; return how many.
+
+    Until an app is planned for the retirement it may have to be removed. A removal that failed for good holds up
+    nothing.
+    """
+    is_coming_or_there = Q(state__in=(*NOT_SENT_YET, *ON_THE_WAY, InstallState.INSTALLED))
+    is_going = Q(state=InstallState.REMOVING) | Q(state=InstallState.FAILED, retry_at__isnull=False)
+    is_unplanned = ~Q(state__in=WITHOUT_APP) & ~Q(reason=Reason.RETIRED)
+    busy = Installation.objects.filter(is_coming_or_there | is_going | is_unplanned)
     asked = Command.objects.filter(kind=CommandKind.REMOVE_PROFILE, created_at__gte=F("device__retired_at"))
     devices = (
         Device.objects.enrolled()

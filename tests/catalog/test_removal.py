@@ -10,7 +10,17 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from catalog import removal
-from catalog.models import Addition, App, Command, CommandKind, DistributionState, InstallState, Outcome, Reconciliation
+from catalog.models import (
+    Addition,
+    App,
+    Command,
+    CommandKind,
+    DistributionState,
+    InstallState,
+    Outcome,
+    Reason,
+    Reconciliation,
+)
 from catalog.removal import Consequences
 from tests.factories import (
     AdditionFactory,
@@ -90,6 +100,30 @@ def test_a_retired_device_is_released_when_nothing_is_left_to_remove(by: User) -
     type(row).objects.update(state=InstallState.REMOVED)
     assert removal.release_retired() == 1
     assert removal.release_retired() == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "facts"),
+    [
+        (InstallState.SENT, {"reason": Reason.RETIRED}),
+        (InstallState.INSTALLING, {"reason": Reason.RETIRED}),
+        (InstallState.FAILED, {"reason": Reason.RETIRED, "retry_at": timezone.now()}),
+        (InstallState.FAILED, {"confirmed_at": timezone.now()}),
+        (InstallState.SKIPPED, {"confirmed_at": timezone.now(), "reason": Reason.PAUSED}),
+    ],
+)
+def test_a_retired_device_keeps_mdm_control_while_an_app_is_to_be_removed(
+    by: User, state: str, facts: dict[str, Any]
+) -> None:
+    removal.retire(InstallationFactory(state=state, **facts).device, by)
+    assert removal.release_retired() == 0
+
+
+@pytest.mark.parametrize("state", [InstallState.FAILED, InstallState.SKIPPED, InstallState.LEFT])
+def test_a_removal_that_failed_for_good_does_not_hold_a_retirement_up(by: User, state: str) -> None:
+    row = InstallationFactory(state=state, reason=Reason.RETIRED, confirmed_at=timezone.now())
+    removal.retire(row.device, by)
+    assert removal.release_retired() == 1
 
 
 def test_deleting_an_app_stops_its_distributions_and_says_so_at_its_tokens(by: User) -> None:
