@@ -51,7 +51,7 @@ def device_wipe(request: HttpRequest, pk: int) -> HttpResponse:
         sentences=[
             *removal.consequences_of_wipe(device).sentences(),
             "What the person put on the device stays as it is, and the device stays enrolled.",
-            "Nothing more is sent to it until somebody lifts the wipe.",
+            "Nothing more is sent to it until somebody lifts the wipe, or it is enrolled anew.",
         ],
         verb="Wipe selectively",
         done="is being wiped: its apps are taken away.",
@@ -112,7 +112,7 @@ def device_retire(request: HttpRequest, pk: int) -> HttpResponse:
         sentences=[
             *removal.consequences_of_retirement(device).sentences(),
             "Then MDM control is removed, and nothing is sent to the device any more.",
-            "The device stays in the list as retired; it can be deleted from there.",
+            "The device stays in the list as retired; it can be deleted from there, or enrolled anew.",
         ],
         verb="Retire",
         done="is being retired.",

@@ -19,12 +19,24 @@ from catalog.mdm import Report, Topic, Unreadable, read
 from catalog.models import Command, CommandStatus, DeviceEvent, InstallState
 from catalog.moves import Moves
 from catalog.stories import FACTS, Story
+from vppportal.activity.models import record_each
 from vppportal.groups.models import Device, EnrollmentType, ManagedUser
 from vppportal.work import OPEN_STATES, WorkState
 
 CHECK_INS: Final = frozenset({Topic.AUTHENTICATE, Topic.TOKEN_UPDATE, Topic.CHECK_OUT})
 AT_ONCE: Final = 500
-WRITTEN: Final = (*FACTS, "owner", "enrollment_type", "enrollment_id", "enrolled_at", "unenrolled_at", "last_seen_at")
+ENDS: Final = {"retired_at": "took back into use", "wiped_at": "lifted the selective wipe of"}
+"""What a later enrollment ends, and how that is recorded: whoever enrolls a device again wants to use it."""
+WRITTEN: Final = (
+    *FACTS,
+    *ENDS,
+    "owner",
+    "enrollment_type",
+    "enrollment_id",
+    "enrolled_at",
+    "unenrolled_at",
+    "last_seen_at",
+)
 GONE_WITH_ITS_ENROLLMENT: Final = (
     InstallState.READY,
     InstallState.SENT,
@@ -127,6 +139,7 @@ class _Roll:
         self._freed: dict[int, Device] = {}
         self._doubled: set[int] = set()
         self._returned: set[int] = set()
+        self._ended: defaultdict[str, list[Device]] = defaultdict(list)
         self.renewed: Moments = {}
         self.left: Moments = {}
 
@@ -149,6 +162,8 @@ class _Roll:
         _write(self._freed.values(), ["enrollment_id", "unenrolled_at"])
         Device.objects.bulk_create(self._new, AT_ONCE)
         _write(self._changed.values(), WRITTEN)
+        for name, devices in self._ended.items():
+            record_each(None, ENDS[name], devices, why="The device was enrolled anew.")
         return {device.pk for device in self._new} | self.renewed.keys() | self.left.keys() | self._returned
 
     def _device_of(self, story: Story, held: Device | None) -> Device | None:
@@ -176,6 +191,7 @@ class _Roll:
         if self._begins(story, device):
             if device.pk and (device.enrolled_at is None or device.enrolled_at < story.began_at):
                 self.renewed[device.pk] = story.began_at
+            self._use_again(story, device)
             for name, value in story.facts.items():
                 if name != "name" or not device.name:
                     setattr(device, name, value)
@@ -190,6 +206,14 @@ class _Roll:
         self._own(story, device)
         device.last_seen_at = max(story.seen_at, device.last_seen_at or story.seen_at)
         self._keep(device)
+
+    def _use_again(self, story: Story, device: Device) -> None:
+        """End what was done to a device before this enrollment began; what was done since stays."""
+        for name in ENDS:
+            ended_at = getattr(device, name)
+            if ended_at is not None and ended_at < story.began_at:
+                setattr(device, name, None)
+                self._ended[name].append(device)
 
     @staticmethod
     def _begins(story: Story, device: Device) -> bool:

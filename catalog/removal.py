@@ -175,7 +175,7 @@ def _consequences(installations: QuerySet[Installation], *, removes: Q) -> Conse
 
 
 def wipe(device: Device, by: User) -> bool:
-    """Take the organization's apps off a device; nothing is sent to it until that is lifted.
+    """Take the organization's apps off a device; nothing is sent to it until that is lifted, or it is enrolled anew.
 
     False where that has been done already.
     """
@@ -208,7 +208,8 @@ def release(device: Device, by: User) -> bool:
 def retire(device: Device, by: User) -> bool:
     """Take a device out of use: its apps, its licenses and then MDM control. False where it is retired already.
 
-    MDM control is removed last, by `release_retired`, or the device would hear no other command.
+    MDM control is removed last, by `release_retired`, or the device would hear no other command. One that is enrolled
+    again afterwards is in use again.
     """
     return _mark(device, "retired_at", by, "retired")
 

@@ -153,7 +153,7 @@ def test_a_wipe_says_what_goes_and_what_stays(device: Device, operator: Client) 
 def test_a_confirmed_wipe_is_marked_and_recorded_and_can_be_lifted(device: Device, operator: Client) -> None:
     text = text_of(operator.post(f"/devices/{device.pk}/wipe/", follow=True))
     assert "is being wiped" in text
-    assert "Nothing is sent to it until the wipe is lifted." in text
+    assert "Nothing is sent to it until the wipe is lifted, or it is enrolled anew." in text
     assert Entry.objects.get().verb == "wiped selectively"
     text = text_of(operator.post(f"/devices/{device.pk}/lift/", follow=True))
     assert "receives apps again." in text

@@ -16,6 +16,7 @@ from tests.factories import (
     InstallationFactory,
     ManagedUserFactory,
 )
+from vppportal.activity.models import Entry
 from vppportal.groups.models import Device
 
 pytestmark = pytest.mark.django_db
@@ -176,6 +177,34 @@ def test_the_end_of_an_enrollment_nobody_knows_makes_no_device() -> None:
     assert not Device.objects.exists()
     told(authenticate("E-1", "C1", at=0))
     assert Device.objects.get().unenrolled_at == moment(10)
+
+
+@pytest.mark.parametrize(
+    ("field", "verb"), [("retired_at", "took back into use"), ("wiped_at", "lifted the selective wipe of")]
+)
+@pytest.mark.parametrize("enrollment_id", ["E-1", "E-2"])
+def test_a_device_that_is_enrolled_anew_is_in_use_again(field: str, verb: str, enrollment_id: str) -> None:
+    enrolls("E-1", "C1")
+    distribution = DistributionFactory(is_for_everyone=True)
+    Device.objects.update(**{field: moment(50)})
+    told(event("CheckOut", "E-1", at=60))
+    for _ in range(2):
+        enrolls(enrollment_id, "C1", at=100)
+    device = Device.objects.get()
+    assert (device.retired_at, device.wiped_at, device.is_enrolled) == (None, None, True)
+    entry = Entry.objects.get()
+    assert (entry.actor_name, entry.verb, entry.details) == ("Portal", verb, {"why": "The device was enrolled anew."})
+    assert Reconciliation.objects.get().app == distribution.app
+
+
+@pytest.mark.parametrize("field", ["retired_at", "wiped_at"])
+def test_what_the_old_enrollment_still_tells_takes_no_device_back_into_use(field: str) -> None:
+    told(event("TokenUpdate", "E-1", at=1))
+    Device.objects.update(**{field: moment(50)})
+    told(authenticate("E-1", "C1", at=0), event("TokenUpdate", "E-1", at=70), event("Connect", "E-1", at=80))
+    enrolls("E-0", "C1", at=-100)
+    assert getattr(Device.objects.get(), field) == moment(50)
+    assert not Entry.objects.exists()
 
 
 def test_everything_that_is_open_for_a_device_that_left_is_lost() -> None:
