@@ -26,6 +26,7 @@ from vppportal.wording import number
 COMMANDS_SHOWN = 20
 NOTHING_ON_IT = "It has no apps of the portal and holds no licenses."
 LEFT_BEHIND = "They stay where they are: nobody can take them back afterwards."
+CANNOT_RELEASE = "MDM control cannot be removed: the portal is not told which profile that is (MDM_PROFILE_IDENTIFIER)."
 GONE = (InstallState.SKIPPED, InstallState.REMOVED)
 
 
@@ -82,6 +83,8 @@ def device_release(request: HttpRequest, pk: int) -> HttpResponse:
     device = _device(pk)
     if not device.is_enrolled:
         return _too_late(request, device, "It is not under MDM control.")
+    if not removal.can_release():
+        return _too_late(request, device, CANNOT_RELEASE)
     return _control(
         request,
         device,
@@ -111,7 +114,9 @@ def device_retire(request: HttpRequest, pk: int) -> HttpResponse:
         title=f"Retire “{device}”?",
         sentences=[
             *removal.consequences_of_retirement(device).sentences(),
-            "Then MDM control is removed, and nothing is sent to the device any more.",
+            "Then MDM control is removed, and nothing is sent to the device any more."
+            if removal.can_release()
+            else f"Nothing else is sent to the device any more. {CANNOT_RELEASE}",
             "The device stays in the list as retired; it can be deleted from there, or enrolled anew.",
         ],
         verb="Retire",
@@ -169,6 +174,7 @@ def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
         "apps": apps,
         "licenses": held_licenses(_held(device)) if request.user.has_perm("tokens.view_contenttoken") else (),
         "commands": commands,
+        "can_release": removal.can_release(),
         "is_under_way": any(row.state in UNDER_WAY or row.update_state == UpdateState.UNDER_WAY for row in apps)
         or any(command.is_open for command in commands)
         or is_being_planned(row.app_id for row in apps),

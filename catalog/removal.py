@@ -192,11 +192,18 @@ def lift_wipe(device: Device, by: User) -> bool:
     return True
 
 
+def can_release() -> bool:
+    """Can MDM control be removed? Devices must be told the identifier of the profile that they are to remove."""
+    return bool(settings.MDM_PROFILE_IDENTIFIER)
+
+
 def release(device: Device, by: User) -> bool:
     """Remove MDM control from a device: it forgets the MDM server, and iOS the apps that are to go with it.
 
-    False where the device cannot be reached, or was asked already.
+    False where the device cannot be reached, or was asked already, or nobody knows what to tell it.
     """
+    if not can_release():
+        return False
     with transaction.atomic():
         if not Device.objects.select_for_update().get(pk=device.pk).is_enrolled or _is_asked_to_forget(device):
             return False
@@ -208,8 +215,8 @@ def release(device: Device, by: User) -> bool:
 def retire(device: Device, by: User) -> bool:
     """Take a device out of use: its apps, its licenses and then MDM control. False where it is retired already.
 
-    MDM control is removed last, by `release_retired`, or the device would hear no other command. One that is enrolled
-    again afterwards is in use again.
+    MDM control is removed last, where that can be, by `release_retired`, or the device would hear no other command. One
+    that is enrolled again afterwards is in use again.
     """
     return _mark(device, "retired_at", by, "retired")
 
@@ -218,8 +225,10 @@ def release_retired() -> int:
     """Remove MDM control from retired devices on which nothing is left to remove; return how many.
 
     Until an app is planned for the retirement it may have to be removed. A removal that failed for good holds up
-    nothing.
+    nothing. Where nobody knows what to tell devices, they wait until somebody does.
     """
+    if not can_release():
+        return 0
     is_coming_or_there = Q(state__in=(*NOT_SENT_YET, *ON_THE_WAY, InstallState.INSTALLED))
     is_going = Q(state=InstallState.REMOVING) | Q(state=InstallState.FAILED, retry_at__isnull=False)
     is_unplanned = ~Q(state__in=WITHOUT_APP) & ~Q(reason=Reason.RETIRED)

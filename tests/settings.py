@@ -30,6 +30,7 @@ from vppportal.settings import *  # noqa: F403
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":  # noqa: F405
     # In memory, threads would share one connection's locks: no test could let two workers at the same rows.
     DATABASES["default"]["TEST"] = {"NAME": str(Path(tempfile.gettempdir()) / f"vppportal-tests-{os.getpid()}.sqlite3")}  # noqa: F405
+MDM_PROFILE_IDENTIFIER = "example.enrollment"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # WhiteNoise would otherwise walk STATIC_ROOT for every test client.
 WHITENOISE_AUTOREFRESH = True

@@ -185,6 +185,22 @@ def test_mdm_control_cannot_be_removed_where_there_is_none(operator: Client) -> 
     assert "/release/" not in text
 
 
+def test_where_the_profile_is_not_known_mdm_control_is_not_offered_and_says_why(
+    device: Device, operator: Client, settings: Any
+) -> None:
+    assert f"/devices/{device.pk}/release/" in page(device, "Operator")
+    settings.MDM_PROFILE_IDENTIFIER = ""
+    assert f"/devices/{device.pk}/release/" not in page(device, "Operator")
+    why = "MDM control cannot be removed: the portal is not told which profile that is (MDM_PROFILE_IDENTIFIER)."
+    for ask in (operator.get, operator.post):
+        assert why in text_of(ask(f"/devices/{device.pk}/release/", follow=True))
+    assert not Command.objects.exists()
+    text = text_of(operator.get(f"/devices/{device.pk}/retire/"))
+    assert why in text
+    assert "Then MDM control is removed" not in text
+    assert "MDM control stays" in text_of(operator.post(f"/devices/{device.pk}/retire/", follow=True))
+
+
 def test_a_retired_device_says_so_and_offers_nothing_more(device: Device, operator: Client) -> None:
     InstallationFactory(device=device, installed=True, asset=AssetFactory())
     text = text_of(operator.get(f"/devices/{device.pk}/retire/"))

@@ -93,6 +93,18 @@ def test_mdm_control_cannot_be_removed_from_a_device_that_cannot_be_reached(by: 
     assert not removal.release(DeviceFactory(), by)
 
 
+def test_mdm_control_is_not_removed_blindly_where_the_profile_is_not_known(by: User, settings: Any) -> None:
+    settings.MDM_PROFILE_IDENTIFIER = ""
+    device = DeviceFactory(enrolled=True)
+    assert not removal.release(device, by)
+    removal.retire(device, by)
+    assert removal.release_retired() == 0
+    assert not Command.objects.exists()
+    settings.MDM_PROFILE_IDENTIFIER = "example.enrollment"
+    assert removal.release_retired() == 1
+    assert Command.objects.get().payload == {"Identifier": "example.enrollment"}
+
+
 def test_a_retired_device_is_released_when_nothing_is_left_to_remove(by: User) -> None:
     row = InstallationFactory(installed=True)
     removal.retire(row.device, by)
