@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from catalog import removal
 from catalog.installation_tables import in_order, installation_rows
-from catalog.models import UNDER_WAY, CommandKind, Installation, InstallState, UpdateState
+from catalog.models import UNDER_WAY, WITHOUT_APP, CommandKind, Installation, InstallState, UpdateState
 from catalog.progress import is_being_planned
 from catalog.rows import held_licenses
 from catalog.updates.rows import put_rulings_on
@@ -27,7 +27,7 @@ COMMANDS_SHOWN = 20
 NOTHING_ON_IT = "It has no apps of the portal and holds no licenses."
 LEFT_BEHIND = "They stay where they are: nobody can take them back afterwards."
 CANNOT_RELEASE = "MDM control cannot be removed: the portal is not told which profile that is (MDM_PROFILE_IDENTIFIER)."
-GONE = (InstallState.SKIPPED, InstallState.REMOVED)
+GONE = (InstallState.SKIPPED, *WITHOUT_APP)
 
 
 @permission_required("groups.view_device", raise_exception=True)

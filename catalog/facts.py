@@ -105,6 +105,7 @@ class Facts:
     platforms: frozenset[str] = frozenset()
     minimum_os: tuple[int, ...] = ()
     remove_on_stop: bool = True
+    remove_on_mdm_removal: bool = True
     remove_on_selective_wipe: bool = True
     revoke_on_stop: bool = True
 

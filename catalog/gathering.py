@@ -41,6 +41,7 @@ def gather(
         platforms=stock.platforms() or frozenset(filter(None, app.listing.platforms.split(","))),
         minimum_os=version(app.listing.minimum_os),
         remove_on_stop=app.remove_on_stop,
+        remove_on_mdm_removal=app.remove_on_mdm_removal,
         remove_on_selective_wipe=app.remove_on_selective_wipe,
         revoke_on_stop=app.revoke_on_stop,
     )

@@ -156,21 +156,22 @@ def _way_back(facts: Facts, target: Target, blank: Verdict) -> Verdict:
     key = (current.asset_id or 0, current.holder)
     if key not in facts.held and key not in facts.assigning:
         kept = replace(kept, asset_id=None, holder="", license_kind="")
+    stays = replace(kept, state=InstallState.LEFT, reason=Reason.STAYS, lets_go=True)
     if current.state == InstallState.LEFT:
-        return replace(kept, reason=Reason.STAYS, lets_go=True)
+        return stays
     if current.state == InstallState.REMOVED:
         return _gone(facts, kept)
     if not _may_be_there(current):
         never = replace(kept, state=InstallState.SKIPPED, lets_go=True)
         return never if target.wish else _gone(facts, replace(kept, is_over=kept.asset_id is None))
     if not target.is_enrolled:
-        return _gone(facts, kept)
+        return _gone(facts, kept) if facts.remove_on_mdm_removal else stays
     if current.state == InstallState.REMOVING or (_failed_to_leave(current) and not current.is_due):
         return kept
     removes = facts.remove_on_selective_wipe if target.blocked == Reason.WIPED else facts.remove_on_stop
     if removes or target.blocked == Reason.RETIRED:
         return replace(kept, state=InstallState.REMOVING, sends="remove")
-    return replace(kept, state=InstallState.LEFT, reason=Reason.STAYS, lets_go=True)
+    return stays
 
 
 def _gone(facts: Facts, kept: Verdict) -> Verdict:

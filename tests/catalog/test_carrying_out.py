@@ -271,6 +271,16 @@ def test_an_install_that_was_not_sent_yet_is_not_sent_when_nobody_wants_it_any_m
     assert Operation.objects.get().kind == OperationKind.REVOKE
 
 
+@pytest.mark.parametrize(("is_to_go", "state"), [(True, "removed"), (False, "left")])
+def test_what_mdm_control_leaves_behind_is_as_the_policy_says(is_to_go: bool, state: str) -> None:
+    app = AppFactory(remove_on_mdm_removal=is_to_go)
+    row = InstallationFactory(app=app, installed=True, confirmed_at=timezone.now())
+    DistributionFactory(app=app, is_for_everyone=True)
+    Device.objects.filter(pk=row.device.pk).update(unenrolled_at=timezone.now())
+    carry_out(app)
+    assert states(app) == [state]
+
+
 def given_up() -> App:
     """Return an app of which one install was sent and given up, and which is then no longer distributed."""
     long_ago = timezone.now() - timedelta(days=15)

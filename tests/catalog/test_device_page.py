@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog.models import Command, CommandKind, CommandStatus, Reason
+from catalog.models import Command, CommandKind, CommandStatus, InstallState, Reason
 from tests.factories import (
     AppFactory,
     AssetFactory,
@@ -231,6 +231,12 @@ def test_a_retired_device_may_be_deleted_whatever_did_not_come_back(device: Devi
     operator.post(f"/devices/{device.pk}/delete/")
     assert not Device.objects.exists()
     assert Entry.objects.get().verb == "deleted the device"
+
+
+def test_a_device_with_apps_that_were_left_to_its_person_may_be_deleted(device: Device, operator: Client) -> None:
+    InstallationFactory(device=device, state=InstallState.LEFT)
+    operator.post(f"/devices/{device.pk}/delete/")
+    assert not Device.objects.exists()
 
 
 def test_a_device_with_nothing_is_deleted_at_once(device: Device, operator: Client) -> None:

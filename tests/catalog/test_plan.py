@@ -397,6 +397,14 @@ class TestWayBack:
         made = plan(facts(gone, held=HELD))
         assert (only(made).state, only(made).sends, made.give_back) == (InstallState.REMOVED, "", {1: {"S1"}})
 
+    def test_an_app_that_is_to_stay_without_mdm_control_is_no_longer_managed_there(self) -> None:
+        gone = device(blocked=Reason.NOT_ENROLLED, is_enrolled=False, current=self.INSTALLED)
+        made = plan(facts(gone, held=HELD, remove_on_mdm_removal=False))
+        assert (only(made).state, only(made).reason) == (InstallState.LEFT, Reason.STAYS)
+        assert made.give_back == {1: {"S1"}}
+        left = replace(gone, current=current(InstallState.LEFT, was_there=True))
+        assert only(plan(facts(left, remove_on_mdm_removal=False))).state == InstallState.LEFT
+
     def test_an_install_that_never_went_out_gives_its_license_back(self) -> None:
         made = plan(facts(device(wish=None, current=current(InstallState.LICENSING)), held=HELD))
         assert made.give_back == {1: {"S1"}}

@@ -88,6 +88,7 @@ facts = st.builds(
     is_approved=st.booleans(),
     is_deleted=st.booleans(),
     remove_on_stop=st.booleans(),
+    remove_on_mdm_removal=st.booleans(),
     remove_on_selective_wipe=st.booleans(),
     revoke_on_stop=st.booleans(),
 )
