@@ -56,6 +56,7 @@ WRITTEN: Final = (
     "priority",
     "queued_at",
     "retry_at",
+    "is_requested",
     *tries.WRITTEN,
 )
 
@@ -219,6 +220,8 @@ def _written(row: Installation, verdict: Verdict, now: datetime) -> Installation
     row.state, row.reason = state, verdict.reason
     row.license_kind, row.asset_id, row.holder = verdict.license_kind, verdict.asset_id, verdict.holder
     row.distribution_id, row.priority = verdict.distribution_id, verdict.priority
+    # Who asked for it asked a distribution for it: the next one on demand is to be asked again.
+    row.is_requested = row.is_requested and verdict.distribution_id is not None
     return row
 
 

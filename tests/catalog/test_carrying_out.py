@@ -12,7 +12,18 @@ from django.utils import timezone
 
 from catalog import carrying_out, chasing, distribution, reconciling, removal
 from catalog.facts import Facts
-from catalog.models import App, Command, CommandKind, CommandStatus, Installation, InstallState, Reason, Reconciliation
+from catalog.models import (
+    App,
+    Command,
+    CommandKind,
+    CommandStatus,
+    Distribution,
+    Installation,
+    InstallState,
+    Reason,
+    Reconciliation,
+    When,
+)
 from catalog.plan import Plan, plan
 from tests.factories import (
     AppFactory,
@@ -322,6 +333,48 @@ def test_an_install_of_an_earlier_enrollment_of_the_same_name_needs_no_removal()
     Device.objects.update(enrolled_at=timezone.now())
     carry_out(app)
     assert states(app) == ["removed"]
+
+
+@pytest.mark.parametrize("removes", [True, False])
+def test_what_was_asked_for_once_is_asked_for_again_after_it_was_stopped(removes: bool) -> None:
+    app, asset = owned()
+    App.objects.update(remove_on_stop=removes)
+    device = DeviceFactory(enrolled=True)
+    hold(asset, device)
+
+    def offer() -> Distribution:
+        offered: Distribution = DistributionFactory(app=app, when=When.ON_DEMAND, is_for_everyone=True)
+        carry_out(app)
+        return offered
+
+    first = offer()
+    distribution.request(app.installations.all(), UserFactory())
+    carry_out(app)
+    assert states(app) == ["ready"]
+    app.installations.update(state=InstallState.INSTALLED, confirmed_at=timezone.now())
+    Command.objects.update(state="done")
+    distribution.stop(first, UserFactory())
+    carry_out(app)
+    assert states(app) == ["removing" if removes else "left"]
+    app.installations.filter(state=InstallState.REMOVING).update(state=InstallState.REMOVED)
+    Command.objects.update(state="done")
+    offer()
+    assert states(app) == ["offered"]
+
+
+def test_what_was_asked_for_comes_back_with_its_device() -> None:
+    app, asset = owned()
+    device = DeviceFactory(enrolled=True)
+    hold(asset, device)
+    DistributionFactory(app=app, when=When.ON_DEMAND, is_for_everyone=True)
+    InstallationFactory(app=app, device=device, installed=True, confirmed_at=timezone.now(), is_requested=True)
+    Device.objects.update(unenrolled_at=timezone.now())
+    carry_out(app)
+    assert states(app) == ["removed"]
+    Device.objects.update(unenrolled_at=None)
+    Operation.objects.all().delete()
+    carry_out(app)
+    assert states(app) == ["ready"]
 
 
 def test_an_install_that_is_being_handed_over_is_waited_for() -> None:
