@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from catalog import removal
+from catalog import consequences, removal
 from catalog.installation_tables import in_order, installation_rows
 from catalog.models import UNDER_WAY, WITHOUT_APP, CommandKind, Installation, InstallState, UpdateState
 from catalog.progress import is_being_planned
@@ -50,7 +50,7 @@ def device_wipe(request: HttpRequest, pk: int) -> HttpResponse:
         act=removal.wipe,
         title=f"Wipe “{device}” selectively?",
         sentences=[
-            *removal.consequences_of_wipe(device).sentences(),
+            *consequences.of_wipe(device).sentences(),
             "What the person put on the device stays as it is, and the device stays enrolled.",
             "Nothing more is sent to it until somebody lifts the wipe, or it is enrolled anew.",
         ],
@@ -92,7 +92,7 @@ def device_release(request: HttpRequest, pk: int) -> HttpResponse:
         title=f"Remove MDM control from “{device}”?",
         sentences=[
             "The device is told to remove the MDM profile. From then on the portal cannot reach it.",
-            *removal.consequences_of_release(device).sentences(),
+            *consequences.of_release(device).sentences(),
             "The device stays in the list, and can be enrolled again.",
         ],
         verb="Remove MDM control",
@@ -113,7 +113,7 @@ def device_retire(request: HttpRequest, pk: int) -> HttpResponse:
         act=removal.retire,
         title=f"Retire “{device}”?",
         sentences=[
-            *removal.consequences_of_retirement(device).sentences(),
+            *consequences.of_retirement(device).sentences(),
             "Then MDM control is removed, and nothing is sent to the device any more."
             if removal.can_release()
             else f"Nothing else is sent to the device any more. {CANNOT_RELEASE}",
@@ -136,7 +136,7 @@ def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
             "sentences": [
                 *hanging,
                 "Deleted now, it would keep both, and the portal would have no way to take them back.",
-                "Retire it first: that takes its apps away and frees the licenses they came with.",
+                "Retire it first: that takes its apps away and gives its licenses back.",
             ],
             "device": device,
         }

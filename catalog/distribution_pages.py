@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from catalog import consequences, letters, removal, tasks
 from catalog import distribution as verbs
-from catalog import letters, removal, tasks
 from catalog.audience import AUDIENCE, in_words
 from catalog.distribution_tables import DistributionFilter, DistributionTable, distribution_rows, put_numbers_on
-from catalog.models import IN_FORCE, Distribution, DistributionState, Installation
+from catalog.models import IN_FORCE, Distribution, DistributionState
 from catalog.progress import how_far, is_being_planned
 from vppportal.activity.models import Entry
 from vppportal.chosen import ChosenForm
@@ -119,7 +119,7 @@ def distribution_stop(request: HttpRequest, pk: int) -> HttpResponse:
         messages.success(request, f"“{row.app}” is not distributed to {in_words(row)} any more.")
         return redirect(row)
     sentences = [f"“{row.app}” is not distributed to {in_words(row)} any more."]
-    return _confirm(request, f"Stop distributing “{row.app}”?", sentences, [row.pk], row.get_absolute_url())
+    return _confirm(request, f"Stop distributing “{row.app}”?", sentences, [row], row.get_absolute_url())
 
 
 @require_POST
@@ -139,8 +139,7 @@ def distributions_stop(request: HttpRequest) -> HttpResponse:
     more = f" and {len(names) - NAMED_APPS:,} more" if len(names) > NAMED_APPS else ""
     sentences = [f"No longer distributed: {', '.join(names[:NAMED_APPS])}{more}."]
     title = f"Stop {number(len(rows), 'distribution', 'distributions')}?"
-    keys = [row.pk for row in rows]
-    return _confirm(request, title, sentences, keys, reverse("distributions"), ChosenForm(request.POST))
+    return _confirm(request, title, sentences, rows, reverse("distributions"), ChosenForm(request.POST))
 
 
 @require_POST
@@ -155,15 +154,11 @@ def distribution_letters(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _confirm(
-    request: HttpRequest, title: str, sentences: list[str], keys: list[int], back: str, form: Any = None
+    request: HttpRequest, title: str, sentences: list[str], ending: list[Distribution], back: str, form: Any = None
 ) -> HttpResponse:
-    consequences = removal.consequences_of_stop(Installation.objects.filter(distribution__in=keys))
-    others = Distribution.objects.in_force().exclude(pk__in=keys)
-    if others.filter(app__distributions__in=keys).exists():
-        sentences.append("A device that another distribution of the app includes keeps it all the same.")
     context = {
         "title": title,
-        "sentences": [*sentences, *consequences.sentences()],
+        "sentences": [*sentences, *consequences.of_ending(ending).sentences()],
         "form": form,
         "verb": "Stop",
         "back": back,

@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from catalog import distribution, removal
+from catalog import consequences, distribution
 from catalog.installation_tables import (
     InstallationFilter,
     InstallationTable,
@@ -102,7 +102,7 @@ def installations_stop(request: HttpRequest, pk: int) -> HttpResponse:
         "title": f"Stop “{app}” for {number(devices, 'device', 'devices')}?",
         "sentences": [
             f"{number(devices, 'device', 'devices')} will be left out of the distributions of “{app}”.",
-            *removal.consequences_of_stop(chosen).sentences(),
+            *consequences.of_stop(chosen).sentences(),
         ],
         "form": ChosenForm(request.POST),
         "verb": "Stop",

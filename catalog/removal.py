@@ -8,11 +8,12 @@ from typing import Final
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from catalog import commands, mdm, reconciling
 from catalog.approval import decisions
+from catalog.consequences import held_without_app
 from catalog.models import (
     IN_NEED,
     ON_THE_WAY,
@@ -29,14 +30,13 @@ from catalog.models import (
     Outcome,
     Reason,
 )
+from tokens import licenses
+from tokens.licenses import Holder
 from tokens.models import ContentToken
 from tokens.policies import POLICY_FIELDS
 from vppportal.activity.models import record
 from vppportal.groups.models import Device
 
-ON_DEVICE = Q(state__in=(InstallState.SENT, InstallState.INSTALLING, InstallState.INSTALLED)) | Q(
-    confirmed_at__isnull=False
-)
 NOT_SENT_YET = (*IN_NEED, InstallState.LICENSING, InstallState.OFFERED, InstallState.READY)
 
 STILL_THERE: Final = (
@@ -47,64 +47,6 @@ STILL_THERE: Final = (
     InstallState.REMOVING,
 )
 """Where an installation of a deleted app stands while it is not over: each next plan brings it nearer to its end."""
-
-SENTENCES: Final = (
-    (
-        "removes",
-        "installation is removed from its device, with its data.",
-        "installations are removed from their devices, with their data.",
-    ),
-    (
-        "keeps",
-        "installation stays on its device, as the app's policies say.",
-        "installations stay on their devices, as the app's policies say.",
-    ),
-    (
-        "unreachable",
-        "installation is on a device that cannot be reached.",
-        "installations are on devices that cannot be reached.",
-    ),
-    (
-        "cancels",
-        "installation that is under way is cancelled.",
-        "installations that are under way are cancelled.",
-    ),
-    (
-        "frees",
-        "license returns to the VPP token and can be given to somebody else.",
-        "licenses return to the VPP token and can be given to somebody else.",
-    ),
-    (
-        "holds",
-        "license stays where it is, as the app's policies say.",
-        "licenses stay where they are, as the app's policies say.",
-    ),
-    (
-        "not_reclaimable",
-        "license cannot come back: Apple does not take it back.",
-        "licenses cannot come back: Apple does not take them back.",
-    ),
-)
-"""Each consequence in words, of one and of many."""
-
-
-@dataclass(frozen=True, slots=True)
-class Consequences:
-    """What taking apps away would do, in numbers of installations and licenses."""
-
-    removes: int = 0
-    keeps: int = 0
-    unreachable: int = 0
-    cancels: int = 0
-    frees: int = 0
-    holds: int = 0
-    not_reclaimable: int = 0
-
-    def sentences(self) -> list[str]:
-        """Return the numbers as sentences for the confirmation page."""
-        counted = [(getattr(self, name), one, many) for name, one, many in SENTENCES]
-        told = [f"{number:,} {one if number == 1 else many}" for number, one, many in counted if number]
-        return told or ["No device has anything of it, and no license is concerned."]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,49 +71,6 @@ def way_back(app: App) -> WayBack:
         returning=Count("pk", filter=returning() & Q(state__in=WITHOUT_APP)),
     )
     return WayBack(**counted)
-
-
-def consequences_of_stop(installations: QuerySet[Installation]) -> Consequences:
-    """Return what stopping these installations does."""
-    return _consequences(installations, removes=Q(app__remove_on_stop=True))
-
-
-def consequences_of_wipe(device: Device) -> Consequences:
-    """Return what a selective wipe of the device does."""
-    return _consequences(device.installations.all(), removes=Q(app__remove_on_selective_wipe=True))
-
-
-def consequences_of_release(device: Device) -> Consequences:
-    """Return what removing MDM control from the device does."""
-    return _consequences(device.installations.all(), removes=Q(app__remove_on_mdm_removal=True))
-
-
-def consequences_of_retirement(device: Device) -> Consequences:
-    """Return what taking the device out of use does: every app goes."""
-    return _consequences(device.installations.all(), removes=Q(pk__isnull=False))
-
-
-def consequences_of_delete(app: App) -> Consequences:
-    """Return what deleting the app from the catalog does."""
-    return consequences_of_stop(app.installations.all())
-
-
-def _consequences(installations: QuerySet[Installation], *, removes: Q) -> Consequences:
-    reachable = Q(device__unenrolled_at=None) & ~Q(device__enrollment_id="")
-    given_up = Q(pk__in=commands.given_up_installs().values("installation"))
-    there = (ON_DEVICE | given_up) & ~Q(state__in=WITHOUT_APP)
-    licensed = Q(asset__isnull=False)
-    returning = licensed & Q(app__revoke_on_stop=True)
-    counted = installations.aggregate(
-        removes=Count("pk", filter=there & reachable & removes),
-        keeps=Count("pk", filter=there & reachable & ~removes),
-        unreachable=Count("pk", filter=there & ~reachable),
-        cancels=Count("pk", filter=~there & Q(state__in=NOT_SENT_YET)),
-        frees=Count("asset", filter=returning & Q(asset__is_revocable=True)),
-        holds=Count("asset", filter=licensed & Q(app__revoke_on_stop=False)),
-        not_reclaimable=Count("asset", filter=returning & Q(asset__is_revocable=False)),
-    )
-    return Consequences(**counted)
 
 
 def wipe(device: Device, by: User) -> bool:
@@ -215,9 +114,13 @@ def release(device: Device, by: User) -> bool:
 def retire(device: Device, by: User) -> bool:
     """Take a device out of use: its apps, its licenses and then MDM control. False where it is retired already.
 
+    The license of an app returns when that is off the device; one that serves none, assigned by hand, is asked for now.
     MDM control is removed last, where that can be, by `release_retired`, or the device would hear no other command. One
     that is enrolled again afterwards is in use again.
     """
+    # First, as a device that is marked is not asked about again: whoever is interrupted here can press once more.
+    for held in held_without_app(device).select_related("asset").order_by("asset"):
+        licenses.revoke(held.asset, [Holder(serial_number=device.serial_number)], by=by, why="Device retired")
     return _mark(device, "retired_at", by, "retired")
 
 

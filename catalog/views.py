@@ -13,7 +13,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.html import format_html
 
-from catalog import additions, policies, removal
+from catalog import additions, consequences, policies, removal
 from catalog.approval.facts import approval_of
 from catalog.distribution_tables import app_distributions
 from catalog.models import ADDABLE_BY_HAND, Addition, App, AppStatus
@@ -96,7 +96,7 @@ def app_delete(request: HttpRequest, pk: int) -> HttpResponse:
         "sentences": [
             "The app leaves the App Catalog and all lists at once.",
             *([ends] if in_force else []),
-            *removal.consequences_of_delete(app).sentences(),
+            *consequences.of_delete(app).sentences(),
             "No VPP token brings it back by itself; it can be added again by hand.",
         ],
         "verb": "Delete this app",

@@ -119,9 +119,11 @@ def test_stopping_says_before_what_it_takes_away(operator: Client, running: Dist
 
 
 def test_who_is_included_elsewhere_is_said_to_keep_the_app(operator: Client, running: Distribution) -> None:
+    install(running, installed=2)
     address = f"/catalog/distributions/{running.pk}/stop/"
-    assert "another distribution" not in operator.get(address).content.decode()
     DistributionFactory(app=running.app)
+    assert "another distribution" not in operator.get(address).content.decode()
+    DistributionFactory(app=running.app, is_for_everyone=True)
     assert "another distribution" in operator.get(address).content.decode()
 
 

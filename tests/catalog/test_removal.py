@@ -1,4 +1,4 @@
-"""What takes apps away says beforehand what it will do, is recorded once, and is carried out by the policies."""
+"""What takes apps away is recorded once, and is carried out by the policies."""
 
 from __future__ import annotations
 
@@ -21,17 +21,18 @@ from catalog.models import (
     Reason,
     Reconciliation,
 )
-from catalog.removal import Consequences
 from tests.factories import (
     AdditionFactory,
     AppFactory,
     AssetFactory,
+    AssignmentFactory,
     ContentTokenFactory,
     DeviceFactory,
     DistributionFactory,
     InstallationFactory,
     UserFactory,
 )
+from tokens.models import OperationKind, Target
 from vppportal.activity.models import Entry
 from vppportal.groups.models import Device
 
@@ -42,29 +43,6 @@ pytestmark = pytest.mark.django_db
 def by() -> User:
     user: User = UserFactory()
     return user
-
-
-def test_the_numbers_say_what_goes_what_stays_and_what_returns() -> None:
-    gone = AppFactory(remove_on_stop=True, revoke_on_stop=True)
-    kept = AppFactory(remove_on_stop=False, revoke_on_stop=False)
-    asset = AssetFactory()
-    rows = [
-        InstallationFactory(app=gone, installed=True, asset=asset),
-        InstallationFactory(app=gone, installed=True, asset=asset, device=DeviceFactory()),
-        InstallationFactory(app=gone, in_line=True),
-        InstallationFactory(app=gone, installed=True, asset=AssetFactory(is_revocable=False)),
-        InstallationFactory(app=kept, installed=True, asset=asset),
-    ]
-    counted = removal.consequences_of_stop(type(rows[0]).objects.all())
-    assert counted == Consequences(removes=2, keeps=1, unreachable=1, cancels=1, frees=2, holds=1, not_reclaimable=1)
-
-
-def test_one_and_many_are_said_as_people_say_them() -> None:
-    assert Consequences(removes=1, frees=2).sentences() == [
-        "1 installation is removed from its device, with its data.",
-        "2 licenses return to the VPP token and can be given to somebody else.",
-    ]
-    assert Consequences().sentences() == ["No device has anything of it, and no license is concerned."]
 
 
 def test_a_wipe_is_marked_recorded_and_planned_once(by: User) -> None:
@@ -103,6 +81,29 @@ def test_mdm_control_is_not_removed_blindly_where_the_profile_is_not_known(by: U
     settings.MDM_PROFILE_IDENTIFIER = "example.enrollment"
     assert removal.release_retired() == 1
     assert Command.objects.get().payload == {"Identifier": "example.enrollment"}
+
+
+def test_retirement_gives_back_at_once_what_the_device_holds_without_an_app(by: User) -> None:
+    device, app = DeviceFactory(enrolled=True), AppFactory()
+    serving, by_hand = (AssignmentFactory(serial_number=device.serial_number) for _ in range(2))
+    AssignmentFactory(asset=by_hand.asset)
+    AssignmentFactory(asset__token__deleted_at=timezone.now(), serial_number=device.serial_number)
+    InstallationFactory(app=app, device=device, installed=True, asset=serving.asset, holder=device.serial_number)
+    assert removal.retire(device, by)
+    target = Target.objects.get()
+    assert (target.operation.kind, target.asset, target.serial_number) == (
+        OperationKind.REVOKE,
+        by_hand.asset,
+        device.serial_number,
+    )
+    assert not removal.retire(device, by)
+    assert Target.objects.count() == 1
+
+
+def test_retiring_a_device_without_a_serial_number_asks_nothing_of_apple(by: User) -> None:
+    AssignmentFactory(serial_number="", client_user_id="somebody")
+    assert removal.retire(DeviceFactory(in_user_enrollment=True), by)
+    assert not Target.objects.exists()
 
 
 def test_a_retired_device_is_released_when_nothing_is_left_to_remove(by: User) -> None:
