@@ -7,7 +7,9 @@ from typing import Any, Final
 
 import structlog
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import BigIntegerField, Exists, F, OuterRef
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from catalog import commands
 from catalog.mdm import invite_payload
@@ -26,15 +28,17 @@ WHOM: Final = "ClientUser"
 
 def show_on_devices() -> int:
     """Store the commands that show invitations which were mailed and not yet shown; return how many."""
-    open_ones = ClientUser.objects.to_invite().filter(invited_at__isnull=False, person=OuterRef("owner"))
-    latest = open_ones.order_by("-invited_at")
-    shown = Command.objects.filter(device=OuterRef("pk"), kind=CommandKind.INVITE)
+    mailed = ClientUser.objects.to_invite().filter(invited_at__isnull=False)
+    # Of several tokens each has an invitation of its own: whoever accepts one has not seen the others.
+    whom = Cast(KeyTextTransform(WHOM, "payload"), BigIntegerField())
+    shown = Command.objects.filter(device=OuterRef("pk"), kind=CommandKind.INVITE).annotate(whom=whom)
     devices = (
         Device.objects.enrolled()
         .filter(enrollment_type=EnrollmentType.DEVICE, platform__in=("iOS", "macOS"))
-        .filter(Exists(open_ones))
-        .annotate(invited=latest.values("pk")[:1], invited_at=latest.values("invited_at")[:1])
-        .exclude(Exists(shown.filter(created_at__gte=OuterRef("invited_at"))))
+        .filter(owner__client_users__in=mailed)
+        .annotate(invited=F("owner__client_users"), invited_at=F("owner__client_users__invited_at"))
+        .exclude(Exists(shown.filter(whom=OuterRef("invited"), created_at__gte=OuterRef("invited_at"))))
+        .order_by("invited_at", "pk")
         .values_list("pk", "enrollment_id", "invited")
     )
     with transaction.atomic():

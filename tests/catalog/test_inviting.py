@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog import inviting
@@ -22,9 +24,8 @@ CODE = "invite-code-0123"
 
 
 def invited(**facts: Any) -> ClientUser:
-    row: ClientUser = ClientUserFactory(
-        person=ManagedUserFactory(), status="Registered", invited_at=timezone.now(), client_user_id="id-1", **facts
-    )
+    facts = {"person": facts.get("person") or ManagedUserFactory(), "invited_at": timezone.now(), **facts}
+    row: ClientUser = ClientUserFactory(status="Registered", client_user_id="id-1", **facts)
     row.invite_code = Sealed.seal(Secret(CODE), bound_to="id-1")
     row.save()
     return row
@@ -43,6 +44,42 @@ def test_the_persons_devices_show_it_once_after_each_mail() -> None:
     assert inviting.show_on_devices() == 0
     ClientUser.objects.update(invited_at=timezone.now() + timedelta(seconds=1))
     assert inviting.show_on_devices() == 1
+
+
+def test_the_invitations_of_two_tokens_are_both_shown_each_once() -> None:
+    first = invited(invited_at=timezone.now() - timedelta(minutes=3))
+    second = invited(person=first.person, invited_at=timezone.now() - timedelta(minutes=2))
+    device_of(first)
+    assert inviting.show_on_devices() == 2
+    assert [row.payload[inviting.WHOM] for row in Command.objects.order_by("pk")] == [first.pk, second.pk]
+    assert inviting.show_on_devices() == 0
+    ClientUser.objects.filter(pk=first.pk).update(invited_at=timezone.now() + timedelta(seconds=1))
+    assert inviting.show_on_devices() == 1
+    assert Command.objects.latest("pk").payload == {inviting.WHOM: first.pk}
+
+
+def test_one_that_comes_after_another_was_shown_is_shown_too() -> None:
+    first = invited()
+    device_of(first)
+    assert inviting.show_on_devices() == 1
+    invited(person=first.person, invited_at=first.invited_at - timedelta(minutes=1))
+    assert inviting.show_on_devices() == 1
+
+
+def test_many_invitations_cost_no_more_queries_than_one() -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(connection) as queries:
+            inviting.show_on_devices()
+        return len(queries)
+
+    def make(number: int) -> None:
+        for _ in range(number):
+            device_of(invited())
+
+    make(1)
+    few = cost()
+    make(9)
+    assert cost() == few
 
 
 @pytest.mark.parametrize("facts", [{"enrollment_type": "user"}, {"platform": "tvOS"}])
