@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -23,7 +23,7 @@ from catalog.models import (
 from catalog.targets import Audience, audiences_of, people_of_groups
 from tokens.many import Keys
 from tokens.models import Assignment, ProductType
-from vppportal.groups.models import Device
+from vppportal.groups.models import Device, UserGroup
 
 ON_DEVICE: Final = Q(state__in=(InstallState.SENT, InstallState.INSTALLING, InstallState.INSTALLED)) | Q(
     confirmed_at__isnull=False
@@ -45,8 +45,8 @@ SENTENCES: Final = (
     ),
     (
         "stays",
-        "installation stays as it is: another distribution includes its device.",
-        "installations stay as they are: another distribution includes their devices.",
+        "installation stays as it is: another distribution, or another part of it, includes its device.",
+        "installations stay as they are: another distribution, or another part of it, includes their devices.",
     ),
     (
         "unreachable",
@@ -112,8 +112,8 @@ class Consequences:
 def of_ending(distributions: Collection[Distribution]) -> Consequences:
     """Return what stopping these distributions does; whom another one includes keeps everything."""
     served = Installation.objects.filter(distribution__in=[row.pk for row in distributions])
-    kept = _kept(served, distributions)
-    return replace(of_stop(served.exclude(pk__in=Keys(kept))), stays=len(kept))
+    others = Distribution.objects.in_force().exclude(pk__in=[row.pk for row in distributions])
+    return _of_losing(served, _audiences(others.filter(app__in={row.app_id for row in distributions})))
 
 
 def of_stop(installations: QuerySet[Installation]) -> Consequences:
@@ -145,6 +145,27 @@ def of_delete(app: App) -> Consequences:
     return of_stop(app.installations.all())
 
 
+def of_deleting(group: UserGroup) -> Consequences:
+    """Return what the people of a user group lose when no distribution can name it any more."""
+    naming = Distribution.objects.in_force().filter(groups=group)
+    served = Installation.objects.filter(distribution__in=naming, device__owner__in=group.people.all())
+    rest = Distribution.objects.in_force().filter(app__in=naming.values("app"))
+    return _of_losing(served, _audiences(rest, without=group))
+
+
+def let_in_without(group: UserGroup) -> int:
+    """Return how many apps more come to devices, app by app, when no distribution can exclude the group any more."""
+    excluding = Distribution.objects.in_force().filter(excluded_groups=group)
+    rows = Distribution.objects.in_force().filter(app__in=excluding.values("app"), app__deleted_at=None)
+    before, after = _audiences(rows), _audiences(rows, without=group)
+    devices = list(Device.objects.enrolled().filter(owner__in=group.people.all()).values_list("pk", "owner"))
+    return sum(
+        not _includes(before[app], *device) and _includes(audiences, *device)
+        for app, audiences in after.items()
+        for device in devices
+    )
+
+
 def held_without_app(device: Device) -> QuerySet[Assignment]:
     """Return the licenses a device holds by its serial number that serve no app of the portal on it."""
     serving = device.installations.filter(holder=device.serial_number, asset__isnull=False)
@@ -152,28 +173,33 @@ def held_without_app(device: Device) -> QuerySet[Assignment]:
     return held.exclude(serial_number="").exclude(asset__in=serving.values("asset"))
 
 
-def _kept(served: QuerySet[Installation], ending: Collection[Distribution]) -> list[int]:
-    """Return the installations that another distribution in force includes, by the rule of the plan."""
-    others = Distribution.objects.in_force().exclude(pk__in=[row.pk for row in ending])
-    audiences = _by_app(others.filter(app__in={row.app_id for row in ending}).prefetch_related(*AUDIENCE))
-    if not audiences:
-        return []
+def _of_losing(served: QuerySet[Installation], audiences: dict[int, list[Audience]]) -> Consequences:
+    """Return what follows when only these audiences are left; whom they include keeps everything."""
     rows = served.filter(app__in=audiences).exclude(state__in=UNWANTED)
-    return [
+    kept = [
         key
         for key, app, device, owner in rows.values_list("pk", "app", "device", "device__owner")
-        if any(audience.includes(device, owner) for audience in audiences[app])
+        if _includes(audiences[app], device, owner)
     ]
+    return replace(of_stop(served.exclude(pk__in=Keys(kept))), stays=len(kept))
 
 
-def _by_app(distributions: Sequence[Distribution] | QuerySet[Distribution]) -> dict[int, list[Audience]]:
-    """Return whom these distributions name, app by app."""
+def _includes(audiences: Iterable[Audience], device: int, owner: int | None) -> bool:
+    return any(audience.includes(device, owner) for audience in audiences)
+
+
+def _audiences(wanted: QuerySet[Distribution], without: UserGroup | None = None) -> dict[int, list[Audience]]:
+    """Return whom these distributions name, app by app, by the rule of the plan; `without` has nobody in it."""
     by_app: dict[int, list[Distribution]] = defaultdict(list)
-    for row in distributions:
+    for row in wanted.prefetch_related(*AUDIENCE):
         by_app[row.app_id].append(row)
-    named = {group.pk for row in distributions for group in (*row.groups.all(), *row.excluded_groups.all())}
-    groups = people_of_groups(named)
+    named = {group.pk for rows in by_app.values() for row in rows for group in _groups(row)}
+    groups = people_of_groups(named - {without.pk} if without else named)
     return {app: audiences_of(rows, groups) for app, rows in by_app.items()}
+
+
+def _groups(row: Distribution) -> list[UserGroup]:
+    return [*row.groups.all(), *row.excluded_groups.all()]
 
 
 def _count(installations: QuerySet[Installation], *, removes: Q, returns_always: bool = False) -> Consequences:

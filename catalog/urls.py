@@ -9,6 +9,7 @@ from catalog import (
     device_page,
     distribute_pages,
     distribution_pages,
+    group_page,
     home,
     installation_pages,
     license_pages,
@@ -104,6 +105,7 @@ urlpatterns = [
     ),
     path("catalog/<int:pk>/installations/stop/", installation_pages.installations_stop, name="installations-stop"),
     #
+    path("groups/<int:pk>/delete/", group_page.group_delete, name="group-delete"),
     path("people/<int:pk>/", person_page.person, name="person"),
     path("devices/channel/", channel_page.device_channel, name="device-channel"),
     path("devices/channel/test/", channel_page.device_channel_test, name="device-channel-test"),

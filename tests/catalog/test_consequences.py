@@ -160,6 +160,40 @@ def test_distributions_that_end_together_keep_nothing_for_each_other() -> None:
     assert consequences.of_ending(both) == Consequences(removes=1, frees=1)
 
 
+def test_who_has_an_app_through_a_group_loses_it_with_the_group() -> None:
+    group, other = UserGroupFactory.create_batch(2)
+    running = DistributionFactory()
+    running.groups.add(group, other)
+    ada, ben, eve = (ManagedUserFactory(groups=groups) for groups in ([group], [group, other], [other]))
+    for person in (ada, ben, eve):
+        install(running, DeviceFactory(enrolled=True, owner=person))
+    assert consequences.of_deleting(group) == Consequences(removes=1, stays=1, frees=1)
+    group.delete()
+    assert gives_back(running.app) == 1
+
+
+def test_a_group_that_no_distribution_in_force_names_takes_nothing_along() -> None:
+    group = UserGroupFactory()
+    install(DistributionFactory(is_for_everyone=True), DeviceFactory(owner=ManagedUserFactory(groups=[group])))
+    for state in ("draft", "stopped"):
+        DistributionFactory(**{state: True}).groups.add(group)
+    assert consequences.of_deleting(group) == Consequences()
+    assert consequences.let_in_without(group) == 0
+
+
+def test_whom_a_group_kept_out_is_let_in_without_it() -> None:
+    group, still_out = UserGroupFactory.create_batch(2)
+    running = DistributionFactory(is_for_everyone=True)
+    running.excluded_groups.add(group, still_out)
+    for groups in ([group], [group, still_out], [still_out]):
+        DeviceFactory(enrolled=True, owner=ManagedUserFactory(groups=groups))
+    DeviceFactory(owner=ManagedUserFactory(groups=[group]))
+    assert plan(gather(running.app)).verdicts == []
+    assert consequences.let_in_without(group) == 1
+    group.delete()
+    assert [verdict.reason for verdict in plan(gather(running.app)).verdicts] == ["not_owned", "not_enrolled"]
+
+
 def test_the_number_of_queries_is_the_same_for_few_and_many() -> None:
     def cost() -> int:
         rows = list(Distribution.objects.all()[::2])

@@ -16,7 +16,6 @@ urlpatterns = [
     path("groups/<int:pk>/people/add/", group_page.group_people_add, name="group-people-add"),
     path("groups/<int:pk>/people/remove/", group_page.group_people_remove, name="group-people-remove"),
     path("groups/<int:pk>/edit/", views.group_edit, name="group-edit"),
-    path("groups/<int:pk>/delete/", views.group_delete, name="group-delete"),
     #
     path("people/", views.people, name="people"),
     path("people/import/", import_pages.upload(ImportKind.PEOPLE), name="people-import"),

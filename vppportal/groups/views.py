@@ -61,10 +61,8 @@ def group_edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _edit(request, GroupForm(request.POST or None, instance=group), f"Edit {group}", group)
 
 
-@permission_required("groups.delete_usergroup", raise_exception=True)
-def group_delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete a user group, after saying what hangs on it."""
-    group = get_object_or_404(UserGroup, pk=pk)
+def what_hangs_on(group: UserGroup) -> list[str]:
+    """Return in sentences what deleting a user group does to people and tokens; distributions are the catalog's."""
     alone = [
         token.name
         for token in group.tokens.kept().prefetch_related("restricted_to")
@@ -80,7 +78,7 @@ def group_delete(request: HttpRequest, pk: int) -> HttpResponse:
             f"Restricted to this group only: {', '.join(alone)}. From then on everybody may receive licenses of "
             f"{'this token' if len(alone) == 1 else 'these tokens'}."
         )
-    return _delete(request, group, sentences, "groups")
+    return sentences
 
 
 @require_GET
@@ -135,7 +133,7 @@ def person_delete(request: HttpRequest, pk: int) -> HttpResponse:
         *_registrations(person),
         "To keep the record of somebody who left, edit the person instead and untick “active”.",
     ]
-    return _delete(request, person, sentences, "people")
+    return delete(request, person, sentences, "people")
 
 
 def _registrations(person: ManagedUser) -> list[str]:
@@ -193,7 +191,8 @@ def _edit(request: HttpRequest, form: forms.ModelForm[Any], title: str, back: Ro
     return render(request, "form.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _delete(request: HttpRequest, row: Row, sentences: list[str], list_page: str) -> HttpResponse:
+def delete(request: HttpRequest, row: Row, sentences: list[str], list_page: str) -> HttpResponse:
+    """Ask whether a row is to be deleted, saying what that does; delete it once that is confirmed."""
     if request.method == "POST":
         remove(row, request.user)
         messages.success(request, f"“{row}” is deleted.")
