@@ -107,7 +107,8 @@ class Licenses:
                 refusal = replace(blank, state=InstallState.FAILED, reason=Reason.REFUSED_BY_APPLE, details=refused)
                 continue
             if not is_registered:
-                reason = Reason.INVITED if holder else Reason.NOT_REGISTERED
+                is_invited = holder and target.person_id not in supply.by_account
+                reason = Reason.INVITED if is_invited else Reason.NOT_REGISTERED
                 return replace(blank, state=InstallState.UNREGISTERED, reason=reason, token_id=supply.token_id)
             return _from(supply, holder, replace(blank, state=InstallState.LICENSING, asks=True))
         return refusal

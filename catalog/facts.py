@@ -74,6 +74,8 @@ class Supply:
     is_revocable: bool = True
     admitted: frozenset[int] | None = None
     client_users: Mapping[int, tuple[str, bool]] = field(default_factory=dict)
+    by_account: frozenset[int] = frozenset()
+    """Who was invited and can be registered by an account now, without accepting anything."""
     troubles: Mapping[int, str] = field(default_factory=dict)
     """Why Apple did not register a person, in words."""
     quotas: tuple[tuple[frozenset[int], int], ...] = ()

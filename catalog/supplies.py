@@ -19,6 +19,7 @@ from tokens.models import (
     Asset,
     Assignment,
     ClientUser,
+    ClientUserQuerySet,
     ClientUserStatus,
     OperationKind,
     Quota,
@@ -67,6 +68,7 @@ class Holders:
     assigning: set[Key]
     revoking: set[Key]
     client_users: dict[int, dict[int, tuple[str, bool]]]
+    by_account: dict[int, set[int]]
     troubles: dict[int, dict[int, str]]
     accounts: dict[int, bool]
     owners: dict[str, int | None]
@@ -84,6 +86,7 @@ def holders_of(stock: Stock, devices: QuerySet[Device]) -> Holders:
         assigning=assigning,
         revoking=revoking,
         client_users=defaultdict(dict),
+        by_account=defaultdict(set),
         troubles=defaultdict(dict),
         accounts={},
         owners={},
@@ -110,7 +113,7 @@ def _changes(assets: Sequence[Asset]) -> tuple[set[Key], set[Key]]:
     return changes[OperationKind.ASSIGN], changes[OperationKind.REVOKE]
 
 
-def _put_people_on(holders: Holders, people: QuerySet[ClientUser]) -> None:
+def _put_people_on(holders: Holders, people: ClientUserQuerySet) -> None:
     live = people.exclude(status__in=(ClientUserStatus.RETIRED, ClientUserStatus.DELETED))
     rows = live.values_list("token", "person", "client_user_id", "status", "trouble")
     for token_id, person_id, name, status, trouble in rows:
@@ -119,6 +122,8 @@ def _put_people_on(holders: Holders, people: QuerySet[ClientUser]) -> None:
         if trouble and not status:
             holders.troubles[token_id][person_id or 0] = trouble
         holders.owners[name] = person_id
+    for token_id, person_id in people.to_associate().values_list("token", "person"):
+        holders.by_account[token_id].add(person_id or 0)
 
 
 def _put_devices_on(holders: Holders, known: QuerySet[Device]) -> None:
@@ -157,6 +162,7 @@ def supplies_of(stock: Stock, groups: Groups, holders: Holders) -> Iterable[Supp
             is_revocable=asset.is_revocable,
             admitted=frozenset().union(*(groups[group.pk] for group in restricted)) if restricted else None,
             client_users=holders.client_users.get(asset.token_id, {}),
+            by_account=frozenset(holders.by_account.get(asset.token_id, ())),
             troubles=holders.troubles.get(asset.token_id, {}),
             quotas=tuple(quotas[asset.token_id]),
         )

@@ -179,8 +179,10 @@ def _ask(operation: Operation, client: AppleClient, targets: Sequence[Target]) -
     users = [target.client_user_id for target in targets if target.client_user_id]
     asset = operation.asset
     if asset is None:
-        is_new = operation.kind == OperationKind.REGISTER
-        return client.create_users(people.payload(operation)) if is_new else client.retire_users(users)
+        if operation.kind == OperationKind.RETIRE:
+            return client.retire_users(users)
+        tell = client.create_users if operation.kind == OperationKind.REGISTER else client.update_users
+        return tell(people.payload(operation))
     ask = client.associate if operation.kind == OperationKind.ASSIGN else client.disassociate
     return ask([(asset.adam_id, asset.pricing_param)], serial_numbers=serials, client_user_ids=users)
 

@@ -1,7 +1,7 @@
 """Register people at a token's location, once each, and retire them: asked of Apple by operations.
 
 Apple knows a person under an id that says nothing about the person. Somebody with a Managed Apple Account may receive
-licenses at once; everybody else is invited by mail first (invitations.py).
+licenses at once; everybody else is invited by mail first (invitations.py), until they accept or get such an account.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def register(token: ContentToken, people: Iterable[ManagedUser], *, by: User | N
     """Have these people registered at the token's location; return how many were not before.
 
     Nobody is registered twice: who is invited, registered or being registered is left alone. Whom Apple refused is
-    asked for again when somebody (`by`) wants it, or when the person's address has changed since.
+    asked for again when somebody (`by`) wants it, or when the person's address has changed since. Who waits with an
+    invitation and has a Managed Apple Account by now is registered by that: Apple is told of it once.
     """
     size = connection.limits().max_users
     keys = sorted({person.pk for person in people})
@@ -83,11 +84,13 @@ def resend(client_users: Iterable[ClientUser], *, by: User | None) -> int:
 
 
 def payload(operation: Operation) -> list[NewUser]:
-    """Return whom an operation still has to register or retire, as Apple wants them named."""
+    """Return whom an operation still has to register, update or retire, as Apple wants them named."""
     open_ids = operation.targets.filter(state=TargetState.OPEN).values("client_user_id")
     rows = ClientUser.objects.filter(token=operation.token_id, client_user_id__in=open_ids).order_by("pk")
     if operation.kind == OperationKind.RETIRE:
         return [NewUser(row.client_user_id) for row in rows]
+    if operation.kind == OperationKind.UPDATE:
+        return [NewUser(row.client_user_id, "", row.managed_apple_account) for row in rows]
     return [NewUser(row.client_user_id, row.email, row.managed_apple_account) for row in rows]
 
 
@@ -161,7 +164,9 @@ def _register(token: ContentToken, keys: Sequence[int], size: int, by: User | No
         ClientUser.objects.bulk_create(new, 500)
         again = _refused_before(token, [(known[key], people[key]) for key in known if key], by)
         _ask(token, OperationKind.REGISTER, [row.client_user_id for row in (*new, *again)], size, by)
-        asked = len(new) + len(again) + len(adopted)
+        moved = _with_account_by_now(token, people, by)
+        _ask(token, OperationKind.UPDATE, moved, size, by)
+        asked = len(new) + len(again) + len(adopted) + len(moved)
         if asked:
             record(by, "asked Apple to register people at", token, people=asked)
     return asked
@@ -207,6 +212,20 @@ def _refused_before(
         row.trouble = ""
     ClientUser.objects.bulk_update(again, ["email", "managed_apple_account", "trouble"], 500)
     return again
+
+
+def _with_account_by_now(token: ContentToken, keys: Collection[int], by: User | None) -> list[str]:
+    """Note the Managed Apple Account that invited people have got since; return who is to be registered by it.
+
+    The address they were invited by stays: where Apple refuses the account, the invitation is still good.
+    """
+    rows = list(token.client_users.to_associate(again=by is not None).filter(person__in=keys).select_related("person"))
+    under_way = changes_under_way(token, [row.client_user_id for row in rows])
+    moved = [row for row in rows if row.client_user_id not in under_way]
+    for row in moved:
+        row.managed_apple_account, row.trouble = row.person.managed_apple_account if row.person else "", ""
+    ClientUser.objects.bulk_update(moved, ["managed_apple_account", "trouble"], 500)
+    return [row.client_user_id for row in moved]
 
 
 def _retire(token: ContentToken, keys: Sequence[int], size: int, by: User | None) -> int:

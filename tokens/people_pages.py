@@ -146,8 +146,9 @@ def _selected(request: HttpRequest, pk: int) -> tuple[ContentToken, QuerySet[Cli
 def _ask_before_registering(request: HttpRequest, token: ContentToken, chosen: QuerySet[ManagedUser]) -> HttpResponse:
     active = chosen.filter(is_active=True)
     there = token.client_users.live().filter(person__in=active.values("pk"))
-    known = there.exclude(status="").count()
-    missing = active.exclude(pk__in=there.exclude(status="").values("person"))
+    settled = there.exclude(status="").exclude(pk__in=there.to_associate(again=True).values("pk"))
+    known = settled.count()
+    missing = active.exclude(pk__in=settled.values("person"))
     counted = missing.order_by().aggregate(all=Count("pk"), at_once=Count("pk", filter=~Q(managed_apple_account="")))
     keys = set(missing.values_list("pk", flat=True))
     outside = len(keys - fence.admits(token, keys))

@@ -85,6 +85,7 @@ def put_into_words(rows: Iterable[Any]) -> None:
 def _standing() -> Case:
     return Case(
         When(change=OperationKind.REGISTER, then=Value("registering")),
+        When(change=OperationKind.UPDATE, then=Value("registering")),
         When(change=OperationKind.RETIRE, then=Value("retiring")),
         When(status="", then=Value("failed")),
         default=F("status"),

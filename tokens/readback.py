@@ -13,7 +13,7 @@ T = TypeVar("T")
 FEW: Final = 5
 PAGE_ROWS: Final = 500
 """About as many rows as Apple puts on a page: asking for each holder is cheaper than reading all of them, or not."""
-GRANTING: Final = (OperationKind.ASSIGN, OperationKind.REGISTER)
+GRANTING: Final = (OperationKind.ASSIGN, OperationKind.REGISTER, OperationKind.UPDATE)
 GONE: Final[tuple[str, ...]] = (ClientUserStatus.RETIRED, ClientUserStatus.DELETED)
 
 Name = tuple[str, str]
@@ -57,12 +57,15 @@ def _holding(
 
 def _registered(operation: Operation, client: AppleClient, targets: Sequence[Target]) -> tuple[set[Name], bool]:
     wanted = {_name(target) for target in targets}
+    is_update = operation.kind == OperationKind.UPDATE
     shown: set[Name] = set()
     is_clean = True
     for user in _filters(targets, operation.token.client_users.count()):
         walk = Walk(client.users(**user))
         for row in _rows(operation, walk):
-            if row.status not in GONE and ("", row.client_user_id) in wanted:
+            # Whom an update is to associate was registered before: being listed says nothing of it.
+            is_there = row.status == ClientUserStatus.ASSOCIATED if is_update else row.status not in GONE
+            if is_there and ("", row.client_user_id) in wanted:
                 shown.add(("", row.client_user_id))
         is_clean &= walk.is_clean
     return shown, is_clean

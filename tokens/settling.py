@@ -32,6 +32,7 @@ ALREADY_SO: Final[dict[str, frozenset[int]]] = {
     OperationKind.ASSIGN: frozenset({9616}),
     OperationKind.REVOKE: frozenset({9610, 9619}),
     OperationKind.REGISTER: frozenset({9716}),
+    OperationKind.UPDATE: frozenset(),
     OperationKind.RETIRE: frozenset({UNKNOWN_USER, 9618, 9620}),
 }
 """Refusals that say: it is as you want it."""

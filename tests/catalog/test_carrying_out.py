@@ -28,6 +28,7 @@ from catalog.plan import Plan, plan
 from tests.factories import (
     AppFactory,
     AssetFactory,
+    ClientUserFactory,
     DeviceFactory,
     DistributionFactory,
     InstallationFactory,
@@ -37,7 +38,7 @@ from tests.factories import (
     UserGroupFactory,
 )
 from tokens.models import Asset, Assignment, Operation, OperationKind, Target
-from vppportal.groups.models import Device
+from vppportal.groups.models import Device, ManagedUser
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +74,22 @@ def test_apple_is_asked_for_the_licenses_of_those_who_are_meant() -> None:
     assert (operation.kind, operation.targets.count()) == (OperationKind.ASSIGN, 3)
     carry_out(app)
     assert Target.objects.count() == 3
+
+
+def test_apple_is_told_of_an_account_that_came_after_the_invitation() -> None:
+    app, asset = owned()
+    person = ManagedUserFactory()
+    DeviceFactory(enrolled=True, owner=person)
+    DistributionFactory(app=app, license_kind="user").people.add(person)
+    ClientUserFactory(token=asset.token, person=person, status="Registered")
+    carry_out(app)
+    assert app.installations.get().reason == Reason.INVITED
+    Operation.objects.all().delete()
+    ManagedUser.objects.update(managed_apple_account="ada@company.example")
+    carry_out(app)
+    carry_out(app)
+    assert Operation.objects.get().kind == OperationKind.UPDATE
+    assert app.installations.get().reason == Reason.INVITED
 
 
 def test_a_confirmed_license_sends_the_app_once() -> None:

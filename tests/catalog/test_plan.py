@@ -265,6 +265,12 @@ def test_it_is_foreseen_that_the_next_token_serves_those_whom_the_first_cannot()
     ]
 
 
+def test_who_was_invited_and_has_an_account_by_now_is_to_be_registered_by_it() -> None:
+    supply = replace(SUPPLY, client_users={1: ("person-one", False)}, by_account=frozenset({1}))
+    made = plan(facts(device(wish=Wish(1, LicenseKind.USER)), supplies=(supply,)))
+    assert (only(made).reason, made.register, made.assign) == (Reason.NOT_REGISTERED, {1: {1}}, {})
+
+
 def test_two_devices_of_one_person_share_a_user_license() -> None:
     supply = replace(SUPPLY, free=1, client_users={7: ("person-seven", True)})
     wish = Wish(1, LicenseKind.USER)

@@ -38,8 +38,13 @@ def carry_out(operations: Iterable[Operation] | None = None) -> None:
     for operation in operations if operations is not None else Operation.objects.open().order_by("pk"):
         with connection.connect(operation.token) as client:
             users = people.payload(operation)
-            is_new = operation.kind == OperationKind.REGISTER
-            receipt = client.create_users(users) if is_new else client.retire_users(u.client_user_id for u in users)
+            match operation.kind:
+                case OperationKind.REGISTER:
+                    receipt = client.create_users(users)
+                case OperationKind.UPDATE:
+                    receipt = client.update_users(users)
+                case _:
+                    receipt = client.retire_users(user.client_user_id for user in users)
             deadline = time.monotonic() + 10
             while (status := client.event_status(receipt.event_id)).status == "PENDING" and time.monotonic() < deadline:
                 time.sleep(0.01)
@@ -133,6 +138,77 @@ def test_who_accepts_is_registered_and_not_invited_any_more(location: Location, 
     assert mail.outbox == []
     assert Invitation.objects.get().state == WorkState.DONE
     assert not ClientUser.objects.to_invite().exists()
+
+
+def test_who_was_invited_is_registered_by_an_account_that_came_later(location: Location, token: ContentToken) -> None:
+    person = ManagedUserFactory()
+    people.register(token, [person], by=None)
+    carry_out()
+    row = registration(person)
+    person.managed_apple_account = f"ada@{location.world.identity.domain}"
+    person.save()
+    assert people.register(token, [person], by=None) == 1
+    assert people.register(token, [person], by=None) == 0
+    carry_out()
+    row.refresh_from_db()
+    assert (row.status, row.managed_apple_account, row.invite_code) == (
+        "Associated",
+        person.managed_apple_account,
+        None,
+    )
+    assert registration(person) == row
+    assert not ClientUser.objects.to_invite().exists()
+    assert people.register(token, [person], by=UserFactory()) == 0
+
+
+def test_an_account_that_apple_refuses_is_told_once_and_leaves_the_invitation(
+    location: Location, token: ContentToken
+) -> None:
+    person = ManagedUserFactory()
+    people.register(token, [person], by=None)
+    carry_out()
+    person.managed_apple_account = "ada@elsewhere.example"
+    person.save()
+    assert people.register(token, [person], by=None) == 1
+    carry_out()
+    row = registration(person)
+    assert (row.status, row.trouble) == (
+        "Registered",
+        "The Apple Account does not belong to the organization of this token.",
+    )
+    assert list(ClientUser.objects.to_invite()) == [row]
+    assert people.register(token, [person], by=None) == 0
+    assert people.register(token, [person], by=UserFactory()) == 1
+    carry_out()
+    person.managed_apple_account = f"ada@{location.world.identity.domain}"
+    person.save()
+    assert people.register(token, [person], by=None) == 1
+    carry_out()
+    assert (registration(person).status, registration(person).trouble) == ("Associated", "")
+
+
+def test_another_mail_address_of_somebody_invited_asks_nothing_of_apple(token: ContentToken) -> None:
+    person = ManagedUserFactory()
+    people.register(token, [person], by=None)
+    carry_out()
+    person.email = "other@company.example"
+    person.save()
+    assert people.register(token, [person], by=UserFactory()) == 0
+
+
+def test_many_accounts_are_few_operations(location: Location, token: ContentToken) -> None:
+    crowd = ManagedUserFactory.create_batch(120)
+    people.register(token, crowd, by=None)
+    carry_out()
+    for person in crowd:
+        person.managed_apple_account = f"{person.pk}@{location.world.identity.domain}"
+    ManagedUser.objects.bulk_update(crowd, ["managed_apple_account"])
+    with CaptureQueriesContext(database) as queries:
+        assert people.register(token, crowd, by=None) == 120
+    assert len(queries) < 30
+    carry_out()
+    assert len(location.asked("/users/update")) == 2
+    assert ClientUser.objects.filter(person__in=crowd, status="Associated").count() == 120
 
 
 def test_nobody_is_registered_twice(location: Location, token: ContentToken) -> None:

@@ -203,6 +203,16 @@ def test_all_that_match_are_retired(operator: Client, token: ContentToken) -> No
     assert Target.objects.count() == 3
 
 
+def test_who_was_invited_and_has_an_account_by_now_counts_as_registered_at_once(
+    operator: Client, token: ContentToken
+) -> None:
+    person = ManagedUserFactory(groups=[UserGroupFactory()], managed_apple_account="ben@school.example")
+    ClientUserFactory(token=token, person=person, status="Registered")
+    shown = post(operator, token, "register", groups=[person.groups.get().pk]).content.decode()
+    assert "1 person registered at once, with the Managed Apple Account." in shown
+    assert "left alone" not in shown
+
+
 def test_registering_a_group_says_beforehand_what_happens_to_whom(operator: Client, token: ContentToken) -> None:
     group, other = UserGroupFactory(), UserGroupFactory()
     token.restricted_to.add(other)

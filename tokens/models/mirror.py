@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.db import models
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 
 from tokens.fields import CannotOpen, SealedTextField
 from tokens.models.token import ContentToken
@@ -131,6 +131,15 @@ class ClientUserQuerySet(models.QuerySet["ClientUser"]):
             person__is_active=True,
             token__deleted_at=None,
         )
+
+    def to_associate(self, *, again: bool = False) -> ClientUserQuerySet:
+        """Those invited who have a Managed Apple Account by now that Apple was not told of; `again`, or refused.
+
+        With that account nobody has to accept anything.
+        """
+        is_told = Q(managed_apple_account__iexact=F("person__managed_apple_account"))
+        asked = self.filter(status=ClientUserStatus.REGISTERED, person__is_active=True, token__deleted_at=None)
+        return asked.exclude(person__managed_apple_account="").exclude(is_told & Q(trouble="") if again else is_told)
 
 
 class ClientUser(models.Model):

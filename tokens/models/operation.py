@@ -19,6 +19,7 @@ class OperationKind(models.TextChoices):
     ASSIGN = "assign", "Assign licenses"
     REVOKE = "revoke", "Revoke licenses"
     REGISTER = "register", "Register people"
+    UPDATE = "update", "Register invited people by their account"
     RETIRE = "retire", "Retire people"
 
 
