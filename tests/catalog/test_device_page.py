@@ -63,7 +63,15 @@ def hold(device: Device, **listing: Any) -> Any:
 
 def test_the_page_says_who_owns_it_how_it_stands_and_when_it_was_seen(device: Device) -> None:
     text = page(device)
-    for words in ("Ada", "Sales", "Enrolled", "Device enrollment", "just now", device.serial_number):
+    for words in (
+        "Ada",
+        "Sales",
+        "Enrolled",
+        "Device enrollment",
+        "just now",
+        device.serial_number,
+        device.enrollment_id,
+    ):
         assert words in text
 
 

@@ -104,6 +104,36 @@ def test_a_device_changes_hands() -> None:
     assert [device.owner for device in Device.objects.order_by("serial_number")] == [bob, bob, None]
 
 
+def test_a_device_without_a_serial_number_is_found_by_its_enrollment_id() -> None:
+    ada = ManagedUserFactory(email="ada@x.example")
+    own, other = DeviceFactory.create_batch(2, in_user_enrollment=True, name="Old")
+    content = f"serial,enrollment id,name,owner\n,{own.enrollment_id},New,ada@x.example\n".encode()
+    assert counts(load(DEVICES, content)) == (0, 1, 0, 0)
+    assert counts(load(DEVICES, content)) == (0, 0, 1, 0)
+    assert list(Device.objects.order_by("pk").values_list("name", "owner", "enrollment_id")) == [
+        ("New", ada.pk, own.enrollment_id),
+        ("Old", None, other.enrollment_id),
+    ]
+
+
+def test_no_file_gives_a_device_an_enrollment_id_or_makes_one_by_it() -> None:
+    known = DeviceFactory(serial_number="C1", enrolled=True)
+    content = f"serial,enrollment_id,name\nC1,other,A\nC2,E-2,B\n,E-3,C\n,{known.enrollment_id},D\n".encode()
+    job = load(DEVICES, content)
+    assert counts(job) == (1, 1, 0, 2)
+    assert [line for line, _ in reasons(job)] == [4, 5]
+    assert "comes by itself when it enrolls" in reasons(job)[0][1]
+    rows = Device.objects.order_by("serial_number").values_list("serial_number", "name", "enrollment_id")
+    assert list(rows) == [("C1", "A", known.enrollment_id), ("C2", "B", "")]
+
+
+def test_an_enrollment_named_twice_counts_once() -> None:
+    own = DeviceFactory(in_user_enrollment=True)
+    content = f"serial,enrollment_id,name\n,{own.enrollment_id},A\n,{own.enrollment_id},B\n".encode()
+    assert reasons(load(DEVICES, content)) == [(3, "This is in line 2 already.")]
+    assert Device.objects.get().name == "A"
+
+
 def test_lines_that_cannot_be_taken_do_not_hold_up_the_others() -> None:
     ManagedUserFactory(email="ada@x.example")
     content = b"serial,owner,platform\nC1,ada@x.example,\nC2,nobody@x.example,\nC3,,Android\nc1,,\n,,iOS\nC4,,\n"

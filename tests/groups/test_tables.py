@@ -108,6 +108,7 @@ def test_a_file_of_devices_has_what_an_import_needs() -> None:
     header, row = csv.reader(io.StringIO(exported("/devices/").decode("utf-8-sig")))
     cells = dict(zip(header, row, strict=True))
     assert (cells["Serial number"], cells["Owner"], cells["State"]) == ("C02", "ada@x.example", "Enrolled")
+    assert cells["Enrollment ID"] == Device.objects.get().enrollment_id
 
 
 @pytest.mark.parametrize("kind", ImportKind)
@@ -117,5 +118,9 @@ def test_what_was_exported_changes_nothing_when_it_is_imported(kind: ImportKind,
     ManagedUserFactory(name="'=Zoë, 'Z'", managed_apple_account="z@x.example")
     DeviceFactory(serial_number="C02", owner=person, name="+1", platform=Platform.TVOS, os_version="18.2")
     DeviceFactory(serial_number="C03", enrollment_type=EnrollmentType.SHARED, model="'@", time_zone="Asia/Tokyo")
+    DeviceFactory(in_user_enrollment=True, name="Ada's own", owner=person)
+    before = list(Device.objects.order_by("pk").values())
     job = load(kind, exported(f"/{kind}/"))
-    assert (job.new, job.changed, job.same, job.bad) == (0, 0, 2, 0), list(job.rows.values())
+    same = 3 if kind == ImportKind.DEVICES else 2
+    assert (job.new, job.changed, job.same, job.bad) == (0, 0, same, 0), list(job.rows.values())
+    assert list(Device.objects.order_by("pk").values()) == before

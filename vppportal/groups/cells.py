@@ -57,7 +57,8 @@ class Problem:
 class Line:
     """A line as understood: what to find the row by, what it is to say, and why it cannot be taken, if so.
 
-    `fold` is the key without the difference of small letters and capitals.
+    `fold` is the key without the difference of small letters and capitals. With `is_by_other` the key is the value of
+    the kind's other column.
     """
 
     record: Record
@@ -65,17 +66,22 @@ class Line:
     fold: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    is_by_other: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file lists: the model, the column that tells its rows apart, how, and all columns."""
+    """What a file lists: the model, the column that tells its rows apart, how, and all columns.
+
+    Where a line lacks the key, `other` finds a row that lacks it, too; it is never written.
+    """
 
     model: type[models.Model]
     meanings: tuple[Meaning, ...]
     folded: type[Transform]
     one: str
     many: str
+    other: str = ""
 
     @property
     def key(self) -> Column:
@@ -120,6 +126,9 @@ def understand(kind: Kind, places: list[tuple[int, Meaning]], record: Record, wi
             _read(line, meaning, cell)
     line.key = str(line.values.get(kind.key.name, ""))
     line.fold = kind.fold(line.key)
+    other = line.values.pop(kind.other, "")
+    if other and not line.key:
+        line.key, line.fold, line.is_by_other = other, f"{kind.other} {other}", True
     if not line.key and not line.problems:
         line.problems.append(Problem(kind.key.label, "", f"There is no {kind.key.label.lower()} in this line."))
     return line
@@ -256,7 +265,7 @@ DEVICES = Kind(
         Meaning(
             _column("serial_number", "Serial number", "serial", "serialno", "sn", "deviceserialnumber"),
             _serial_number,
-            "Tells which device it is.",
+            "Tells which device it is; devices in user enrollment have none.",
             is_clearable=False,
         ),
         Meaning(_column("name", "Name", "devicename"), _text(120), "Up to 120 characters.", ""),
@@ -285,9 +294,16 @@ DEVICES = Kind(
             "Such as Europe/Berlin; a device that tells its own overwrites it.",
             "",
         ),
+        Meaning(
+            _column("enrollment_id", "Enrollment ID"),
+            _text(127),
+            "What the MDM server calls it: tells which device it is where it has no serial number. No file changes it.",
+            is_clearable=False,
+        ),
     ),
     Upper,
     "device",
     "devices",
+    other="enrollment_id",
 )
 KINDS: Final = {ImportKind.GROUPS: GROUPS, ImportKind.PEOPLE: PEOPLE, ImportKind.DEVICES: DEVICES}

@@ -21,6 +21,7 @@ BATCH: Final = 1000
 SMALL: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 CAPITAL: Final = {small: capital for capital, small in SMALL.items()}
 LIKE_ANOTHER: Final = "The database takes this for the same as another one: write both alike."
+UNKNOWN: Final = "No device without a serial number is enrolled so; it comes by itself when it enrolls."
 Membership: Final = ManagedUser.groups.through
 Change = tuple[str, str, str]
 """Column, value before, value after."""
@@ -55,7 +56,8 @@ class Merger:
 
     def merge(self, lines: Collection[Line]) -> list[Judged]:
         """Judge the lines; with `writes` bring them in, which is to be called inside a transaction."""
-        there = self._rows(self.kind, [line.key for line in _good(lines)], holds=self.writes)
+        there = self._rows(self.kind, [line.key for line in _good(lines) if not line.is_by_other], holds=self.writes)
+        there |= self._rows_by_other([line for line in _good(lines) if line.is_by_other])
         self._find_missing_names(lines, there)
         self._find_owners(lines)
         self._find_previous_owners(lines, there)
@@ -76,6 +78,21 @@ class Merger:
         if holds:
             rows = rows.select_for_update(of=("self",), no_key=True)
         return {kind.fold(getattr(row, kind.key.name)): row for row in rows.order_by("-pk")}
+
+    def _rows_by_other(self, lines: list[Line]) -> dict[str, Any]:
+        """Return the rows without a key that lines name by the other column; such a row comes from no file."""
+        if not lines:
+            return {}
+        other = self.kind.other
+        keys = [line.key for line in lines]
+        rows = self.kind.model._default_manager.filter(**{self._key: "", f"{other}__in": keys}).order_by("-pk")
+        if self.writes:
+            rows = rows.select_for_update(of=("self",), no_key=True)
+        there = {f"{other} {getattr(row, other)}": row for row in rows}
+        for line in lines:
+            if line.fold not in there:
+                line.problems.append(Problem(self._labels[other], line.key, UNKNOWN))
+        return there
 
     def _find_missing_names(self, lines: Iterable[Line], there: dict[str, Any]) -> None:
         """Refuse people who are new and have no name."""

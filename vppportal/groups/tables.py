@@ -123,6 +123,7 @@ class DeviceTable(tables.Table):
     model = tables.Column(default="not known")
     enrollment_type = tables.Column(visible=False)
     time_zone = tables.Column(visible=False)
+    enrollment_id = tables.Column(verbose_name="Enrollment ID", visible=False, orderable=False)
     owner = tables.Column(linkify=True, default="nobody", order_by="owner__name")
     last_seen_at = When(verbose_name="Last seen")
 
