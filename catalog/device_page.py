@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 
-from catalog import consequences, removal
+from catalog import consequences, installed, removal
 from catalog.installation_tables import in_order, installation_rows
 from catalog.models import UNDER_WAY, WITHOUT_APP, CommandKind, Installation, InstallState, UpdateState
 from catalog.progress import is_being_planned
@@ -20,7 +20,7 @@ from catalog.rows import held_licenses
 from catalog.updates.rows import put_rulings_on
 from tokens.models import Assignment
 from vppportal.groups.changes import remove
-from vppportal.groups.models import Device
+from vppportal.groups.models import Device, EnrollmentType
 from vppportal.wording import number
 
 COMMANDS_SHOWN = 20
@@ -125,6 +125,29 @@ def device_retire(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
+@permission_required("groups.control_device", raise_exception=True)
+def device_ask(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask a device which apps are installed on it."""
+    device = _device(pk)
+    if not device.is_enrolled:
+        return _too_late(request, device, "It is not under MDM control.")
+    told_of = "Only the apps that are managed"
+    if device.enrollment_type != EnrollmentType.USER:
+        told_of = "All apps, those that the person installed among them,"
+    return _control(
+        request,
+        device,
+        act=installed.ask,
+        title=f"Ask “{device}” what is installed?",
+        sentences=[
+            f"{told_of} are listed on this page, for those who may control devices.",
+            "The answer is kept for 14 days. Nothing changes on the device.",
+        ],
+        verb="Ask",
+        done="is asked what is installed.",
+    )
+
+
 @permission_required("groups.delete_device", raise_exception=True)
 def device_delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a device; one that has apps or licenses is to be retired first, or nobody would take them back."""
@@ -173,6 +196,7 @@ def _context(request: HttpRequest, device: Device) -> dict[str, Any]:
         "groups": device.owner.groups.all() if device.owner else (),
         "apps": apps,
         "licenses": held_licenses(_held(device)) if request.user.has_perm("tokens.view_contenttoken") else (),
+        "installed": installed.last_told(device) if request.user.has_perm("groups.control_device") else None,
         "commands": commands,
         "can_release": removal.can_release(),
         "is_under_way": any(row.state in UNDER_WAY or row.update_state == UpdateState.UNDER_WAY for row in apps)

@@ -113,6 +113,7 @@ urlpatterns = [
     path("devices/<int:pk>/", device_page.device, name="device"),
     path("devices/<int:pk>/wipe/", device_page.device_wipe, name="device-wipe"),
     path("devices/<int:pk>/lift/", device_page.device_lift, name="device-lift"),
+    path("devices/<int:pk>/ask/", device_page.device_ask, name="device-ask"),
     path("devices/<int:pk>/release/", device_page.device_release, name="device-release"),
     path("devices/<int:pk>/retire/", device_page.device_retire, name="device-retire"),
     path("devices/<int:pk>/delete/", device_page.device_delete, name="device-delete"),

@@ -16,6 +16,7 @@ Payload = dict[str, Any]
 
 FACTS: Final = ("DeviceName", "OSVersion", "ModelName", "ProductName", "TimeZone")
 
+ITEMS: Final = ("Identifier", "Name", "ShortVersion", "Version")
 PROGRAM: Final = "com.apple.cloudvpp"
 REMOVE_WITH_PROFILE: Final = 1
 NO_BACKUP: Final = 4
@@ -81,8 +82,11 @@ def list_payload(bundle_ids: Iterable[str] = ()) -> Payload:
 
 
 def installed_payload(bundle_ids: Iterable[str] = (), *, managed_only: bool = False) -> Payload:
-    """Return the members of a command that asks for installed apps; without names it asks for all."""
-    return {**list_payload(bundle_ids), **({"ManagedAppsOnly": True} if managed_only else {})}
+    """Return the members of a command that asks for installed apps; without names it asks for all.
+
+    Only what is shown is asked of each: a device may have thousands.
+    """
+    return {**list_payload(bundle_ids), "Items": list(ITEMS), **({"ManagedAppsOnly": True} if managed_only else {})}
 
 
 def facts_payload() -> Payload:

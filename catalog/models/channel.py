@@ -20,6 +20,7 @@ class CommandKind(models.TextChoices):
     INSTALL = "InstallApplication", "Install app"
     REMOVE = "RemoveApplication", "Remove app"
     MANAGED_LIST = "ManagedApplicationList", "List managed apps"
+    INSTALLED_LIST = "InstalledApplicationList", "List installed apps"
     DEVICE_FACTS = "DeviceInformation", "Ask for OS version and time zone"
     INVITE = "InviteToProgram", "Invite to Apple's program"
     REMOVE_PROFILE = "RemoveProfile", "Remove MDM control"

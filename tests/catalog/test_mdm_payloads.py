@@ -73,7 +73,13 @@ def test_the_other_commands_hold_what_apple_names() -> None:
     assert mdm.remove_payload("com.apple.Pages") == {"Identifier": "com.apple.Pages"}
     assert mdm.list_payload(["b", "a", "b", ""]) == {"Identifiers": ["a", "b"]}
     assert mdm.list_payload() == {}
-    assert mdm.installed_payload(["a"], managed_only=True) == {"Identifiers": ["a"], "ManagedAppsOnly": True}
+    items = ["Identifier", "Name", "ShortVersion", "Version"]
+    assert mdm.installed_payload() == {"Items": items}
+    assert mdm.installed_payload(["a"], managed_only=True) == {
+        "Identifiers": ["a"],
+        "Items": items,
+        "ManagedAppsOnly": True,
+    }
     assert mdm.invite_payload("https://buy.example/") == {
         "ProgramID": "com.apple.cloudvpp",
         "InvitationURL": "https://buy.example/",
