@@ -17,7 +17,7 @@ class Licenses:
         self.free = {supply.asset_id: supply.free for supply in facts.supplies}
         self.promised: set[Key] = set(facts.assigning)
         self.superseded: set[Key] = set()
-        """Held by people outside the token's groups: it returns, as the restriction says, whatever stopping does."""
+        """Held by people outside the token's groups whom another token admits: it returns, whatever stopping does."""
         self.left = {
             (supply.token_id, number): left
             for supply in facts.supplies
@@ -32,7 +32,7 @@ class Licenses:
         admitting = [supply for supply in self.facts.supplies if supply.admits(target.person_id)]
         outside = [supply for supply in self.facts.supplies if not supply.admits(target.person_id)]
         found = self._find(admitting, outside, target, kind, replace(blank, license_kind=kind))
-        if promises:
+        if promises and admitting:
             self.superseded |= self.facts.held & {(one.asset_id, _holder(one, target, kind)[0]) for one in outside}
             if found.asks:
                 self._promise(next(one for one in admitting if one.asset_id == found.asset_id), target, found.holder)

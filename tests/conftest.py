@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.live_server_helper import LiveServer
@@ -37,7 +38,9 @@ CHROMIUM_OPTIONS = [
 
 # A whole run tries the same examples everywhere, so that it fails for a change and not by chance; whoever runs some
 # tests while working on them tries others each time. No example is judged by the clock of a busy machine.
-hypothesis_settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis_settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 
 SLOW_FILES = ("test_run.py", "test_timetable.py", "test_supervisor.py")
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_setup", "template", "live_server"}

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from catalog import carrying_out, chasing, distribution, reconciling, removal
+from catalog import carrying_out, chasing, consequences, distribution, reconciling
 from catalog.facts import Facts
 from catalog.models import (
     App,
@@ -326,7 +326,7 @@ def given_up() -> App:
 def test_an_install_that_was_given_up_is_followed_by_a_removal_as_the_device_may_still_do_it(status: str) -> None:
     app = given_up()
     Command.objects.update(status=status)
-    told = removal.consequences_of_stop(app.installations.all())
+    told = consequences.of_stop(app.installations.all())
     assert (told.removes, told.cancels) == (1, 0)
     carry_out(app)
     assert states(app) == ["removing"]

@@ -161,9 +161,13 @@ class TestLeavingTheGroupsOfAToken:
         made = plan(facts(device(), supplies=(self.LEFT, self.OTHER), held=both))
         assert (only(made).sends, only(made).asset_id, made.give_back) == ("install", 2, {1: {"S1"}})
 
-    def test_where_no_token_admits_the_person_the_license_returns_whatever_stopping_does(self) -> None:
-        made = plan(facts(device(current=self.INSTALLED), supplies=(self.LEFT,), held=HELD, revoke_on_stop=False))
-        assert (only(made).reason, made.give_back) == (Reason.OUTSIDE, {1: {"S1"}})
+    @pytest.mark.parametrize(("revoke_on_stop", "given_back"), [(True, {1: {"S1"}}), (False, {})])
+    def test_where_no_token_admits_the_person_the_policy_decides(
+        self, revoke_on_stop: bool, given_back: dict[int, set[str]]
+    ) -> None:
+        rules: dict[str, Any] = {"supplies": (self.LEFT,), "held": HELD, "revoke_on_stop": revoke_on_stop}
+        made = plan(facts(device(current=self.INSTALLED), **rules))
+        assert (only(made).reason, made.give_back) == (Reason.OUTSIDE, given_back)
 
 
 def test_while_apple_refuses_the_only_token_the_target_waits() -> None:

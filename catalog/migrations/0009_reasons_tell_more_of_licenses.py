@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0006_waiting_apps_wait_since_they_came'),
+        ('catalog', '0008_decisions_outlive_their_apps'),
     ]
 
     operations = [

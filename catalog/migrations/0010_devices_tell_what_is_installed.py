@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('catalog', '0006_waiting_apps_wait_since_they_came'),
+        ('catalog', '0009_reasons_tell_more_of_licenses'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tokens', '0005_syncs_for_missed_licenses'),
+        ('tokens', '0006_listings_know_when_the_store_was_asked'),
     ]
 
     operations = [

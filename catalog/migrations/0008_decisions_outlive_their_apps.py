@@ -13,7 +13,7 @@ def note_the_app(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("catalog", "0006_waiting_apps_wait_since_they_came")]
+    dependencies = [("catalog", "0007_updates_are_asked_for_by_version")]
 
     operations = [
         migrations.AddField(
