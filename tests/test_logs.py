@@ -23,11 +23,12 @@ def written() -> Iterator[StringIO]:
     root = logging.getLogger()
     handler = next(one for one in root.handlers if one.name == "stderr")
     assert isinstance(handler, logging.StreamHandler)
-    stream, level, root.level = StringIO(), root.level, logging.INFO
+    stream, level = StringIO(), root.level
+    root.setLevel(logging.INFO)
     before = handler.setStream(stream)
     yield stream
     handler.setStream(before)
-    root.level = level
+    root.setLevel(level)
 
 
 def link() -> str:
