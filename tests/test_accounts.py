@@ -112,3 +112,11 @@ def test_changing_the_password_ends_the_sessions_elsewhere() -> None:
     changed = {"oldpassword": "correct-horse-battery", "password1": "staple-9-horses", "password2": "staple-9-horses"}
     assert here.post("/password/change/", changed).status_code == 302
     assert elsewhere.get("/").status_code == 302
+
+
+def test_a_mail_server_that_is_away_does_not_tell_which_addresses_are_known(settings: Any) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    UserFactory(email="ada@example.com")
+    answers = [Client().post("/password/reset/", {"email": email}) for email in ("ada@example.com", "x@example.org")]
+    assert [(answer.status_code, answer["Location"]) for answer in answers] == [(302, "/password/reset/done/")] * 2

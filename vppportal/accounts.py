@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smtplib import SMTPException
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ from allauth.account.adapter import DefaultAccountAdapter
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
+
+log = structlog.get_logger(__name__)
 
 
 class ClosedAccounts(DefaultAccountAdapter):
@@ -22,6 +25,13 @@ class ClosedAccounts(DefaultAccountAdapter):
         """Return the link of a mail: it leads to the portal's public address."""
         address: str = super().get_reset_password_from_key_url(key)
         return f"{settings.PORTAL_URL}{urlsplit(address).path}"
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Send a mail; that the server is away is logged, as an error page would tell which addresses are known."""
+        try:
+            super().send_mail(template_prefix, email, context)
+        except (OSError, SMTPException) as error:
+            log.exception("account_mail_failed", template=template_prefix, error=str(error))
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         """Return what wrong passwords are counted under.
