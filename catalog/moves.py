@@ -72,9 +72,7 @@ class Moves:
     def move(self, row: Installation, state: InstallState, at: datetime, words: str = "") -> None:
         """Put an installation into a state, since `at`; what a new state has no use for is forgotten."""
         if row.state != state:
-            if state == InstallState.FAILED and tries.is_awaited(row):
-                tries.fail(row, at, words, may_help_again=True)
-            elif state != InstallState.INSTALLED:
+            if state != InstallState.INSTALLED:
                 tries.leave(row, state)
             row.state, row.since = state, at
             if state in CALLS_FOR_A_PLAN:

@@ -261,6 +261,8 @@ def _apply(batch: _Settling, command: Command, row: Installation, entry: Mapping
     if finding.state == InstallState.FAILED:
         if row.state == InstallState.INSTALLED:
             row.confirmed_at = None
+        if was_awaited:  # the update may have cost the device the app
+            batch.moves.fail_update(row, at, finding.words, may_help_again=True)
         batch.moves.fail(row, at, finding.words, may_help_again=finding.may_help_again)
         _close_of(batch, row, at, CommandStatus.LOST, finding.words)
     elif finding.state is not None:

@@ -291,3 +291,15 @@ def test_an_update_of_an_enrollment_that_ended_leaves_the_app_to_the_plan() -> N
     taken(command)
     assert stored(command).state == InstallState.LEFT
     assert closed(command) == CommandStatus.ACKNOWLEDGED
+
+
+def test_an_app_that_went_with_its_enrollment_is_no_update_that_failed() -> None:
+    row = stored(begun())
+    with transaction.atomic():
+        moves = Moves.of(Q(pk=row.pk))
+        installed = moves.get(row.pk)
+        assert installed is not None
+        moves.move(installed, InstallState.FAILED, timezone.now(), "The device was enrolled anew.")
+        moves.save()
+    row = stored(row)
+    assert (row.state, row.update_state, row.update_tries) == (InstallState.FAILED, UpdateState.NONE, 0)
