@@ -175,6 +175,7 @@ class PortalIdentity(models.Model):
     mdm_id = models.UUIDField(default=uuid.uuid4, editable=False)
 
     class Meta:
+        verbose_name_plural = "portal identities"
         constraints = [models.CheckConstraint(condition=Q(pk=1), name="one_portal")]
 
     def __str__(self) -> str:
